@@ -1,0 +1,95 @@
+# Every command a contributor or CI needs. From a fresh clone: Python 3.11+, make and a package index are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+SYNC := $(UV) sync -q --inexact --all-packages --all-extras --all-groups
+SYNCED := $(VENV)/.synced
+PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+SOURCES := msp_core $(patsubst %/,%,$(wildcard plugins/*/src/))
+PACKAGES := msp_core $(notdir $(patsubst %/__init__.py,%,$(wildcard plugins/*/src/*/__init__.py)))
+FAST := not node and not debian and not slow and not kill
+PYTEST := $(BIN)/python -m pytest -q
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The commands work on this folder's environment, whichever one the shell has active
+unexport VIRTUAL_ENV
+unexport UV_PROJECT_ENVIRONMENT
+
+.DEFAULT_GOAL := help
+.PHONY: help sync demo test check bench lint format types layers wheels pip-way lowest kills node node-tools debian cover pins clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+sync: $(SYNCED) ## make .venv with every plugin and the development tools
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check 'uv>=0.13,<0.14'
+
+$(SYNCED): $(UV) $(PROJECTS)
+	@$(SYNC) --no-group node
+	@touch $@
+
+demo: $(SYNCED) ## the main job on this machine and on a simulated fleet
+	@$(BIN)/python scripts/demo.py
+
+test: $(SYNCED) ## the tests that need nothing but Python (under 10 minutes)
+	$(PYTEST) -m "$(FAST)"
+
+lint: $(SYNCED) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(SYNCED) ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(SYNCED) ## mypy --strict
+	$(BIN)/mypy --strict $(SOURCES) scripts $(wildcard benchmarks) conftest.py
+
+layers: $(SYNCED) ## who may import whom
+	$(BIN)/python scripts/layers.py
+
+kills: $(SYNCED) ## the tests that end processes with kill -9
+	$(PYTEST) -m kill
+
+debian: $(SYNCED) ## the tests that need Debian packages
+	$(PYTEST) -m debian
+
+NODE_TOOLS := .cache/node/.installed
+node-tools: $(NODE_TOOLS)
+
+$(NODE_TOOLS): tests/node/package.json $(SYNCED)
+	@$(SYNC)
+	@mkdir -p .cache/node && cp tests/node/package.json .cache/node/
+	@$(BIN)/npm install --prefix .cache/node --no-audit --no-fund --no-package-lock --loglevel=error
+	@touch $@
+
+node: $(NODE_TOOLS) ## the tests that need Node
+	$(PYTEST) -m node
+
+cover: $(NODE_TOOLS) ## every test under coverage, and the gate
+	@mkdir -p .cache/coverage && rm -f .cache/coverage/*
+	$(PYTEST) $(PACKAGES:%=--cov=%) --cov-report=
+	$(BIN)/python scripts/coverage_gate.py
+
+wheels: $(SYNCED) ## each wheel alone: build, install, import, test
+	$(BIN)/python scripts/wheels.py
+
+pip-way: $(SYNCED) ## the documented way with plain pip, in a fresh environment
+	$(BIN)/python scripts/pip_way.py
+
+pins: $(SYNCED) ## write the exact pins anew (pyproject.toml, constraints.txt)
+	$(BIN)/python scripts/constraints.py --upgrade
+
+bench: $(SYNCED) ## ours against the floor, one table
+	@$(BIN)/python -m benchmarks
+
+check: lint types layers cover wheels pip-way ## everything CI runs (under 45 minutes)
+
+clean: ## remove the environment, caches and builds
+	rm -rf $(VENV) .cache build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
