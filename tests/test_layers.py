@@ -1,0 +1,95 @@
+"""Who may import whom, held against the tree and against planted breaches."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts import layers
+
+ROOT = Path(__file__).parents[1]
+
+
+def plant(root: Path, plugin_id: str, files: dict[str, str], requires: str = "") -> None:
+    package = f"msp_{plugin_id.replace('-', '_')}"
+    home = root / "plugins" / plugin_id
+    source = home / "src" / package
+    source.mkdir(parents=True)
+    listed = ", ".join(f'"{name}>=0.1"' for name in requires.split())
+    (home / "pyproject.toml").write_text(
+        f'[project]\nname = "msp-{plugin_id}"\ndependencies = [{listed}]\n', encoding="utf-8"
+    )
+    for name, text in {"__init__.py": "", **files}.items():
+        (source / name).write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """Give a small workspace in which every import is in its place."""
+    (tmp_path / "msp_core").mkdir()
+    (tmp_path / "msp_core" / "__init__.py").write_text("import attrs\n", encoding="utf-8")
+    plant(tmp_path, "store", {"api.py": "from msp_core.v1 import Context\nimport peewee\n"})
+    plant(tmp_path, "http", {"api.py": "from msp_core import v1\nimport httpx\n"})
+    plant(
+        tmp_path,
+        "clients",
+        {
+            "api.py": "from msp_core.v1 import Client\n",
+            "tools.py": "from msp_clients.api import Clients\nfrom msp_core.v1 import Context\n"
+            "def late():\n    from msp_clients.book import x\n    return x\n",
+            "book.py": "from msp_store.api import Store\nx = Store\n",
+            "plugin.py": "import typing\nfrom msp_core.v1 import Tool\n"
+            "RUN = 'msp_clients.tools:late'\n",
+        },
+        requires="msp-core msp-store",
+    )
+    plant(tmp_path, "rmm-a", {"adapter.py": "import msp_http.api\n"}, requires="msp-core msp-http")
+    return tmp_path
+
+
+def test_the_tree_keeps_the_rules() -> None:
+    """No import of the repository breaks a rule."""
+    assert layers.violations(ROOT) == []
+
+
+def test_a_tidy_house_is_left_alone(house: Path) -> None:
+    """The rules allow what plugins need."""
+    assert layers.violations(house) == []
+
+
+@pytest.mark.parametrize(
+    ("plugin_id", "name", "text", "rule"),
+    [
+        ("health", "run.py", "from msp_core.errors import Oops\n", "msp_core.v1 alone"),
+        ("health", "run.py", "import msp_core\n", "msp_core.v1 alone"),
+        ("health", "run.py", "from msp_clients.book import x\n", "through msp_clients.api only"),
+        ("health", "run.py", "from msp_clients.api import Clients\n", "declared dependencies"),
+        ("health", "run.py", "def f():\n    import msp_rmm_a.adapter\n", "nobody imports a leaf"),
+        ("health", "run.py", "import msp_http.api\n", "does not import a foundation"),
+        ("health", "run.py", "import httpx\n", "imports httpx"),
+        ("health", "plugin.py", "import attrs\n", "plugin.py imports"),
+        ("health", "plugin.py", "from msp_health.api import X\n", "plugin.py imports"),
+        ("health", "plugin.py", 'RUN = "msp_rmm_a.adapter:run"\n', "nobody imports a leaf"),
+        ("health", "tools.py", "import peewee\n", "tools.py imports"),
+        ("health", "tools.py", "from msp_health.plan import plan\n", "tools.py imports"),
+        ("check-x", "check.py", "from msp_clients.api import Clients\n", "does not import"),
+        ("check-x", "check.py", "from msp_store.api import Store\n", "does not import"),
+        ("mcp-server", "serve.py", "from msp_clients.api import Clients\n", "does not import"),
+        ("health", "run.py", "import msp_dashboard.page\n", "nobody imports a surface"),
+    ],
+)
+def test_a_breach_is_named(house: Path, plugin_id: str, name: str, text: str, rule: str) -> None:
+    """Each rule catches the import that breaks it, and only that one."""
+    plant(house, "dashboard", {})
+    plant(house, plugin_id, {name: text}, requires="msp-core")
+    (broken,) = layers.violations(house)
+    assert rule in broken
+    assert f"/{name}:" in broken
+
+
+def test_the_kernel_knows_no_plugin(house: Path) -> None:
+    """The kernel may not import what stands on it, not even inside a function."""
+    (house / "msp_core" / "cli.py").write_text(
+        "def f() -> None:\n    import msp_clients.api\n", encoding="utf-8"
+    )
+    (broken,) = layers.violations(house)
+    assert "the kernel imports nothing above it" in broken
