@@ -1,0 +1,267 @@
+"""What adapters, secret stores and guards can do: one small Protocol per capability."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+from attrs import field, frozen
+
+from msp_core.model import (
+    Command,
+    CommandResult,
+    DeploymentResult,
+    Quarantined,
+    VendorAlert,
+    VendorClient,
+    VendorDevice,
+    VendorSite,
+)
+from msp_core.records import Effect, Surface, Target
+
+if TYPE_CHECKING:
+    from msp_core.context import Context
+    from msp_core.secrets import Secret
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Probes(Protocol):
+    """Every adapter: proves that the system answers and takes the credentials."""
+
+    async def probe(self, ctx: "Context") -> str:
+        """Make one cheap authenticated call; return a line for people, or raise a VendorError or AuthenticationFailed."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections; called once."""
+        ...
+
+
+@runtime_checkable
+class ListsClients(Protocol):
+    """Knows clients and their sites."""
+
+    def list_clients(self, ctx: "Context") -> AsyncIterator[VendorClient | Quarantined]:
+        """Yield every client the credentials can see."""
+        ...
+
+    def list_sites(self, ctx: "Context") -> AsyncIterator[VendorSite | Quarantined]:
+        """Yield every site."""
+        ...
+
+
+@runtime_checkable
+class ListsDevices(Protocol):
+    """Knows devices."""
+
+    def list_devices(
+        self, ctx: "Context", client_external_ids: Sequence[str] | None = None
+    ) -> AsyncIterator[VendorDevice | Quarantined]:
+        """Yield the devices of these clients (None: all), each exactly once, whatever the vendor's paging does."""
+        ...
+
+
+@runtime_checkable
+class ReadsAlerts(Protocol):
+    """Knows alerts."""
+
+    def read_alerts(
+        self,
+        ctx: "Context",
+        client_external_ids: Sequence[str] | None = None,
+        since: datetime | None = None,
+    ) -> AsyncIterator[VendorAlert | Quarantined]:
+        """Yield the open alerts of these clients (None: all), opened at or after `since`."""
+        ...
+
+
+@runtime_checkable
+class RunsCommands(Protocol):
+    """Runs a command line on a device."""
+
+    async def run_command(self, ctx: "Context", target: Target, command: Command) -> CommandResult:
+        """Run the command and wait for its result, at most `command.timeout`.
+
+        The caller has gone through the door for changes. Raises NotSupported where the device cannot run it.
+        """
+        ...
+
+
+@runtime_checkable
+class DeploysAgents(Protocol):
+    """Prepares or starts the installation of the vendor's agent."""
+
+    async def deploy_agent(
+        self, ctx: "Context", *, client_external_id: str, site_external_id: str | None, platform: str
+    ) -> DeploymentResult:
+        """Give an installer for a client's new machines. `platform` is `windows`, `linux` or `macos`.
+
+        The caller has gone through the door for changes.
+        """
+        ...
+
+
+class SecretStore(Protocol):
+    """A place secrets live. Names look like `service/key`. Methods may block; the kernel calls them in a thread."""
+
+    def get(self, name: str) -> str | None:
+        """Return the secret, or None when there is none of that name; raise CredentialError when the store is shut."""
+        ...
+
+    def set(self, name: str, value: str) -> None:
+        """Store the secret durably before returning."""
+        ...
+
+    def delete(self, name: str) -> bool:
+        """Remove the secret; tell whether there was one."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all secrets, never a value; raise NotSupported where the store cannot list."""
+        ...
+
+
+class Progress(Protocol):
+    """Hears how far long work has come."""
+
+    def update(self, done: int, total: int | None, text: str = "") -> None:
+        """Say how far the work is; cheap enough to call for every item."""
+        ...
+
+
+@frozen(kw_only=True)
+class Actor:
+    """Who does something: `local:<user>`, `key:<id>`, `schedule:<name>`, `plugin:<id>`."""
+
+    id: str
+    kind: str = "local"
+
+
+@frozen(kw_only=True)
+class Scope:
+    """What an actor may touch. `clients` None means every client; `tools` None means every tool."""
+
+    clients: frozenset[str] | None = None
+    tools: frozenset[str] | None = None
+    max_effect: Effect = Effect.DESTROY
+
+    def allows_client(self, client_id: str) -> bool:
+        """Tell whether this client is inside the scope."""
+        return self.clients is None or client_id in self.clients
+
+
+@frozen(kw_only=True)
+class Call:
+    """One call of a tool, before it runs. `arguments` have secrets masked."""
+
+    tool: str
+    effect: Effect
+    surface: Surface
+    actor: Actor
+    scope: Scope
+    correlation_id: str
+    started_at: datetime
+    dry_run: bool
+    arguments: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """How a call ended: `ok`, `planned`, `refused`, `failed` or `cancelled`, with the error code."""
+
+    status: str
+    duration_ms: float
+    error_code: str = ""
+    message: str = ""
+
+
+@frozen(kw_only=True)
+class Change:
+    """One alteration outside our own records, before it is applied. `key` makes it the same change when repeated."""
+
+    kind: str
+    target: str
+    key: str
+    effect: Effect
+    actor: Actor
+    correlation_id: str
+    client_id: str | None = None
+    preview: str = ""
+
+
+class ChangeState(Protocol):
+    """What the journal knows about a change of this key."""
+
+    @property
+    def state(self) -> str:
+        """`new`, `in-flight` (a process died while applying it), `done` or `failed`."""
+        ...
+
+    @property
+    def result(self) -> Any:
+        """The JSON result of a change that is done."""
+        ...
+
+
+class Guard(Protocol):
+    """Decides who may do what, and keeps the audit trail and the journal of changes.
+
+    The kernel asks it for every tool call and every change, on every surface. Without a guard only the local user's
+    own commands run.
+    """
+
+    async def authorise(self, call: Call) -> None:
+        """Let the call pass, or raise PermissionDenied, ApprovalRequired or RateLimited."""
+        ...
+
+    async def record(self, call: Call, outcome: Outcome) -> None:
+        """Add the call to the audit trail, refused ones included."""
+        ...
+
+    async def begin_change(self, call: Call, change: Change) -> ChangeState:
+        """Commit the intention before anything is altered; raise ApprovalRequired or PermissionDenied to stop it."""
+        ...
+
+    async def finish_change(self, change: Change, *, ok: bool, result: Any) -> None:
+        """Note how the change ended. `result` is JSON data."""
+        ...
+
+
+class SecretEnv(Protocol):
+    """What a secret provider may know about where it runs."""
+
+    @property
+    def state_dir(self) -> "Any":
+        """Folder (`pathlib.Path`) for the workspace's private files; made on first use with mode 0700."""
+        ...
+
+    def environ(self, name: str) -> str | None:
+        """Return an environment variable (process, then `.env`)."""
+        ...
+
+
+class AdapterEnv(Protocol):
+    """What an adapter is built from."""
+
+    @property
+    def instance(self) -> str:
+        """The instance's name in the configuration."""
+        ...
+
+    @property
+    def settings(self) -> Any:
+        """An instance of the adapter's settings class."""
+        ...
+
+    async def secret(self, name: str) -> "Secret":
+        """Resolve a credential by settings field; raise CredentialError saying how to provide it."""
+        ...
+
+    async def get(self, service: type[T]) -> T:
+        """Get a service by its Protocol, such as `msp_http.api:HttpClients`."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the time by the toolkit's clock, aware UTC."""
+        ...

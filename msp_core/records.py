@@ -1,0 +1,419 @@
+"""What hooks return: frozen records that describe a plugin's parts and name their behaviour as `module:attribute`.
+
+A record is data. The behaviour it names is imported when it is first used, so a plugin costs nothing until then.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from enum import IntEnum, StrEnum
+from typing import Any, Generic, TypeVar
+
+from attrs import field, frozen, validators
+
+from msp_core.model import Device
+
+T = TypeVar("T")
+
+_REF = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
+_ID = r"[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*"
+
+
+def _matches(pattern: str, what: str) -> Any:
+    def check(_instance: object, attribute: Any, value: object) -> None:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            message = f"{attribute.name}={value!r} is not {what}"
+            raise ValueError(message)
+
+    return check
+
+
+is_ref = _matches(_REF, "a reference like 'package.module:name'")
+is_id = _matches(_ID, "an id like 'disk' or 'health.check' (lower case, digits, hyphens, dots)")
+
+
+class Effect(IntEnum):
+    """What a tool, request or command alters; each level includes the ones before it.
+
+    READ: nothing. PROBE: nothing, but runs a fixed read-only command on a client's device. RECORD: only our own
+    records. CHANGE: a client's systems, a vendor or our configuration. DESTROY: the same, beyond recall.
+    """
+
+    READ = 0
+    PROBE = 1
+    RECORD = 2
+    CHANGE = 3
+    DESTROY = 4
+
+
+class Surface(StrEnum):
+    """Where a tool can be called from."""
+
+    CLI = "cli"
+    MCP = "mcp"
+    PYTHON = "python"
+    WORKFLOW = "workflow"
+    SCHEDULE = "schedule"
+
+
+ALL_SURFACES = frozenset(Surface)
+
+
+@frozen
+class Doc:
+    """Text of a parameter, shown in help and in schemas: `Annotated[int, Doc("Days to look back.")]`."""
+
+    text: str
+
+
+@frozen
+class Spelling:
+    """One way to write a parameter on the command line.
+
+    `const` is the value the bare flag stands for (`--last-30-days`); without it the flag takes a value.
+    """
+
+    flag: str
+    const: Any = None
+    metavar: str | None = None
+
+
+@frozen(kw_only=True)
+class Param:
+    """How a parameter appears outside Python: `Annotated[ClientRef | None, Param(arg=True, all_flag=True)]`.
+
+    `arg` makes it a positional argument; `cli` replaces the flag made from its name; `mcp` renames it in the MCP
+    schema; `choices` is a list or the name of a registry (`checks`, `adapters`, `tools`); `required_on` lists
+    surfaces that demand it although Python has a default; `all_flag` makes the command line ask for a value or `--all`.
+    """
+
+    arg: bool = False
+    cli: tuple[Spelling, ...] = ()
+    mcp: str | None = None
+    choices: str | tuple[str, ...] | None = None
+    required_on: tuple[Surface, ...] = ()
+    all_flag: bool = False
+
+
+@frozen
+class Column:
+    """One column of a table: the attribute (dots allowed) and its heading."""
+
+    path: str
+    title: str = ""
+    format: Callable[[Any], str] | None = None
+    """Turns the value into text for people; machine formats always get the value itself."""
+
+
+@frozen(kw_only=True)
+class Display:
+    """How a result type prints; set it on the type as the class attribute `DISPLAY`.
+
+    `columns` make the table. `rows` names the attribute that holds the rows where the result is a whole with a list
+    inside. `summary` gives one line for people below (for a single object without columns: the text itself).
+    `nagios` names a method that returns the status line and performance data.
+    """
+
+    columns: tuple[Column, ...] = ()
+    rows: str | None = None
+    summary: Callable[[Any], str] | None = None
+    nagios: str | None = None
+    empty: str = "Nothing found."
+
+
+@frozen(kw_only=True)
+class Listing(Generic[T]):
+    """A list a tool returns, with the number there is in all (`total`) when the list was limited."""
+
+    items: tuple[T, ...]
+    total: int
+    notes: tuple[str, ...] = ()
+    """What people should know about the list: an adapter that did not answer, a limit that cut it."""
+
+
+@frozen(kw_only=True)
+class Tool:
+    """A capability: one typed function that every surface offers.
+
+    `run` names `async def run(ctx: Context, ...)`; its signature, types and docstring make the command line, the
+    schemas and the workflow step. `name` is `group.verb`. A missing effect counts as DESTROY.
+    `cli` overrides the command path (`"device exec"`); `mcp` overrides the MCP name; `example` is one command line.
+    """
+
+    name: str = field(validator=is_id)
+    run: str = field(validator=is_ref)
+    summary: str = field(validator=validators.min_len(1))
+    effect: Effect = Effect.DESTROY
+    surfaces: frozenset[Surface] = ALL_SURFACES
+    cli: str | None = None
+    mcp: str | None = None
+    aliases: tuple[str, ...] = ()
+    example: str = ""
+    timeout: timedelta | None = None
+
+    @property
+    def id(self) -> str:
+        """The name."""
+        return self.name
+
+
+@frozen
+class AnyOf:
+    """A need that several fact kinds can serve, best first."""
+
+    facts: tuple[type | str, ...]
+
+    def __init__(self, *facts: type | str) -> None:
+        self.__attrs_init__(facts)  # type: ignore[attr-defined]
+
+
+@frozen(kw_only=True)
+class Check:
+    """A health check: the facts it needs, its limits, and a pure function that judges.
+
+    `evaluate` names `def evaluate(*facts, limits, previous) -> Verdict`: one positional argument per need, in
+    order, then `limits` (an instance of the class `limits` names) and `previous` (`Previous | None`) by keyword.
+    It does no I/O. `requests` names `def requests(limits, device) -> Sequence[FactRequest]` for facts that must be
+    asked for by name. A need is a fact class, a reference `module:Class` for a plugin's own kind, or `AnyOf(...)`.
+    `applies` names `def applies(device) -> str | None`: a reason to skip a device. Facts older than `max_age` give UNKNOWN.
+    """
+
+    id: str = field(validator=is_id)
+    title: str
+    needs: tuple["type | str | AnyOf", ...]
+    limits: str = field(validator=is_ref)
+    evaluate: str = field(validator=is_ref)
+    aliases: tuple[str, ...] = ()
+    subject: type = Device
+    requests: str | None = field(default=None, validator=validators.optional(is_ref))
+    applies: str | None = field(default=None, validator=validators.optional(is_ref))
+    max_age: timedelta | None = None
+    summary: str = ""
+
+
+@frozen(kw_only=True)
+class Previous:
+    """What was recorded for the same device and check before; used for recovery levels."""
+
+    status: "Any"
+    data: Mapping[str, Any]
+
+
+class Granularity(StrEnum):
+    """How much one read of a source answers: the whole instance, one client, or one device."""
+
+    FLEET = "fleet"
+    CLIENT = "client"
+    DEVICE = "device"
+
+
+class Mode(StrEnum):
+    """How fresh a source is: measured now, the vendor's last inventory, or a probe command run on the device."""
+
+    LIVE = "live"
+    STORED = "stored"
+    PROBE = "probe"
+
+
+@frozen
+class Target:
+    """One device to read, and its id in the adapter instance that is asked (`None` for the toolkit's own vantage)."""
+
+    device: Device
+    external_id: str | None
+
+
+@frozen(kw_only=True)
+class FactQuery:
+    """What a source is asked: these kinds, about these devices.
+
+    `client_external_ids` are the clients of all targets in this instance, for vendors that filter by client.
+    `requests` holds the named requests of each device id. `facts` are the classes wanted; others may be left out.
+    """
+
+    facts: frozenset[type]
+    targets: Sequence[Target]
+    client_external_ids: tuple[str, ...] = ()
+    requests: Mapping[str, tuple[Any, ...]] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Source:
+    """Facts that an adapter kind can read.
+
+    `read` names `async def read(ctx, adapter, query: FactQuery) -> AsyncIterator[Observation | Missing | Quarantined]`,
+    an async generator. It yields each device's observations as they arrive and need not answer for every target:
+    silence becomes UNKNOWN. `adapter` is the adapter kind it belongs to, or None for one that reads from where the
+    toolkit runs (`adapter` argument None then). A PROBE source runs only for clients that opted in.
+    """
+
+    id: str = field(validator=is_id)
+    facts: tuple[type | str, ...]
+    read: str = field(validator=is_ref)
+    adapter: str | None = None
+    granularity: Granularity = Granularity.DEVICE
+    mode: Mode = Mode.LIVE
+
+
+class Role(StrEnum):
+    """What sort of system an adapter talks to."""
+
+    RMM = "rmm"
+    BACKUP = "backup"
+    PSA = "psa"
+    CLOUD = "cloud"
+    TRANSPORT = "transport"
+    HOST = "host"
+
+
+@frozen
+class Lack:
+    """A fact kind the vendor does not offer, and what to tell people about it."""
+
+    fact: type
+    reason: str
+
+
+@frozen(kw_only=True)
+class Credential:
+    """A secret an adapter needs: the settings field, and what it is."""
+
+    name: str
+    summary: str
+    required: bool = True
+
+
+@frozen(kw_only=True)
+class Adapter:
+    """A kind of adapter: `[adapters.<instance>] kind = "<id>"`.
+
+    `factory` names `def create(env: AdapterEnv) -> adapter` (plain or async); the adapter implements Protocols of
+    `msp_core.v1` named in `offers`, and `async def probe(ctx) -> str` (a cheap authenticated call; returns a line for
+    people, raises AuthenticationFailed or VendorUnavailable) and `async def aclose()`. `settings` names the attrs
+    class of the instance's options; a field typed `SecretRef | None` is a credential. `implicit` gives every
+    configuration an instance of that name without a section (this machine, for example).
+    """
+
+    id: str = field(validator=is_id)
+    title: str
+    role: Role
+    factory: str = field(validator=is_ref)
+    settings: str = field(validator=is_ref)
+    offers: tuple[type, ...] = ()
+    aliases: tuple[str, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+    lacks: tuple[Lack, ...] = ()
+    implicit: str | None = None
+
+
+@frozen(kw_only=True)
+class Service:
+    """A service other code gets with `await ctx.get(Type)`.
+
+    `type` names the Protocol, defined in an `api` module (or in `msp_core.v1`); `factory` names
+    `def create(toolkit: Toolkit) -> service`, plain or async. It is built once per Toolkit; `aclose()` is called at
+    the end where it exists. A service never stores a Context.
+    """
+
+    type: str = field(validator=is_ref)
+    factory: str = field(validator=is_ref)
+
+    @property
+    def id(self) -> str:
+        """The type's reference."""
+        return self.type
+
+
+@frozen(kw_only=True)
+class Settings:
+    """A section of the configuration and the attrs class that types it; field docs come from `Annotated[..., Doc]`."""
+
+    section: str = field(validator=_matches(r"[a-z][a-z0-9_]*", "a section name"))
+    type: str = field(validator=is_ref)
+
+    @property
+    def id(self) -> str:
+        """The section's name."""
+        return self.section
+
+
+@frozen(kw_only=True)
+class Migrations:
+    """A plugin's database tables: a package of numbered migration modules, run in order, after those of `after`."""
+
+    id: str = field(validator=is_id)
+    package: str
+    after: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class SecretProvider:
+    """A place secrets live: references `scheme:name` resolve through it.
+
+    `factory` names `def create(env: SecretEnv) -> SecretStore`. `order` is its place when a credential has no
+    reference (environment is 0 and always first).
+    """
+
+    scheme: str = field(validator=_matches(r"[a-z][a-z0-9]*", "a scheme"))
+    title: str
+    factory: str = field(validator=is_ref)
+    writable: bool = True
+    order: int = 50
+
+    @property
+    def id(self) -> str:
+        """The scheme."""
+        return self.scheme
+
+
+@frozen(kw_only=True)
+class Subscriber:
+    """Work done after something was recorded: `run` names `async def run(ctx: Context, event: Event) -> None`.
+
+    It is called after the commit, may do I/O, may fail and is then retried; it must be idempotent.
+    """
+
+    id: str = field(validator=is_id)
+    event: str
+    run: str = field(validator=is_ref)
+
+
+@frozen(kw_only=True)
+class Event:
+    """Something that was recorded. `payload` is small JSON data that names the rows; subscribers read them."""
+
+    id: str
+    name: str
+    payload: Mapping[str, Any]
+
+
+@frozen(kw_only=True)
+class DoctorCheck:
+    """One thing `doctor` looks at: `run` names `async def run(ctx: Context) -> Iterable[Finding]`."""
+
+    id: str = field(validator=is_id)
+    title: str
+    run: str = field(validator=is_ref)
+
+
+@frozen(kw_only=True)
+class Finding:
+    """What a doctor check found, and how to mend it."""
+
+    status: Any
+    message: str
+    fix: str = ""
+
+
+Record = (
+    Tool
+    | Check
+    | Source
+    | Adapter
+    | Service
+    | Settings
+    | Migrations
+    | SecretProvider
+    | Subscriber
+    | DoctorCheck
+)

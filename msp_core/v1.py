@@ -1,0 +1,181 @@
+"""The contract: everything a plugin may import from the kernel, version 1.
+
+Names are loaded on first use, so importing this module costs almost nothing. Names are added here in minor versions;
+none is removed or changes its meaning within `v1`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+API_VERSION = 1
+
+if TYPE_CHECKING:
+    from msp_core.context import Context as Context
+    from msp_core.context import check_door as check_door
+    from msp_core.context import correlation_id as correlation_id
+    from msp_core.errors import AlertNotFound as AlertNotFound
+    from msp_core.errors import ApprovalRequired as ApprovalRequired
+    from msp_core.errors import AuthenticationFailed as AuthenticationFailed
+    from msp_core.errors import ClientNotFound as ClientNotFound
+    from msp_core.errors import ConfigError as ConfigError
+    from msp_core.errors import ConfirmationRequired as ConfirmationRequired
+    from msp_core.errors import Conflict as Conflict
+    from msp_core.errors import CredentialError as CredentialError
+    from msp_core.errors import DeviceNotFound as DeviceNotFound
+    from msp_core.errors import InvalidParameters as InvalidParameters
+    from msp_core.errors import MspError as MspError
+    from msp_core.errors import NotFound as NotFound
+    from msp_core.errors import NotSupported as NotSupported
+    from msp_core.errors import PermissionDenied as PermissionDenied
+    from msp_core.errors import PluginError as PluginError
+    from msp_core.errors import RateLimited as RateLimited
+    from msp_core.errors import StoreError as StoreError
+    from msp_core.errors import SystemFailure as SystemFailure
+    from msp_core.errors import TimedOut as TimedOut
+    from msp_core.errors import UnknownPlugin as UnknownPlugin
+    from msp_core.errors import VendorError as VendorError
+    from msp_core.errors import VendorRefused as VendorRefused
+    from msp_core.errors import VendorUnavailable as VendorUnavailable
+    from msp_core.facts import ConditionFacts as ConditionFacts
+    from msp_core.facts import ConditionKind as ConditionKind
+    from msp_core.facts import ConnectivityFacts as ConnectivityFacts
+    from msp_core.facts import CpuFacts as CpuFacts
+    from msp_core.facts import DiskFacts as DiskFacts
+    from msp_core.facts import Fact as Fact
+    from msp_core.facts import FactRequest as FactRequest
+    from msp_core.facts import MemoryFacts as MemoryFacts
+    from msp_core.facts import Missing as Missing
+    from msp_core.facts import Observation as Observation
+    from msp_core.facts import ProbeFacts as ProbeFacts
+    from msp_core.facts import ProbeKind as ProbeKind
+    from msp_core.facts import ProbeRequest as ProbeRequest
+    from msp_core.facts import ProbeResult as ProbeResult
+    from msp_core.facts import ServiceFact as ServiceFact
+    from msp_core.facts import ServiceFacts as ServiceFacts
+    from msp_core.facts import ServiceRequest as ServiceRequest
+    from msp_core.facts import ServiceStart as ServiceStart
+    from msp_core.facts import ServiceState as ServiceState
+    from msp_core.facts import VendorCondition as VendorCondition
+    from msp_core.facts import Volume as Volume
+    from msp_core.hookspecs import hookimpl as hookimpl
+    from msp_core.model import Alert as Alert
+    from msp_core.model import AlertState as AlertState
+    from msp_core.model import CheckResult as CheckResult
+    from msp_core.model import Client as Client
+    from msp_core.model import ClientStatus as ClientStatus
+    from msp_core.model import Command as Command
+    from msp_core.model import CommandResult as CommandResult
+    from msp_core.model import DeploymentResult as DeploymentResult
+    from msp_core.model import Device as Device
+    from msp_core.model import DeviceKind as DeviceKind
+    from msp_core.model import Metric as Metric
+    from msp_core.model import OsFamily as OsFamily
+    from msp_core.model import Period as Period
+    from msp_core.model import Quarantined as Quarantined
+    from msp_core.model import Severity as Severity
+    from msp_core.model import Site as Site
+    from msp_core.model import Status as Status
+    from msp_core.model import Tier as Tier
+    from msp_core.model import VendorAlert as VendorAlert
+    from msp_core.model import VendorClient as VendorClient
+    from msp_core.model import VendorDevice as VendorDevice
+    from msp_core.model import VendorSite as VendorSite
+    from msp_core.model import Verdict as Verdict
+    from msp_core.model import worst as worst
+    from msp_core.protocols import Actor as Actor
+    from msp_core.protocols import AdapterEnv as AdapterEnv
+    from msp_core.protocols import Call as Call
+    from msp_core.protocols import Change as Change
+    from msp_core.protocols import ChangeState as ChangeState
+    from msp_core.protocols import DeploysAgents as DeploysAgents
+    from msp_core.protocols import Guard as Guard
+    from msp_core.protocols import ListsClients as ListsClients
+    from msp_core.protocols import ListsDevices as ListsDevices
+    from msp_core.protocols import Outcome as Outcome
+    from msp_core.protocols import Probes as Probes
+    from msp_core.protocols import Progress as Progress
+    from msp_core.protocols import ReadsAlerts as ReadsAlerts
+    from msp_core.protocols import RunsCommands as RunsCommands
+    from msp_core.protocols import Scope as Scope
+    from msp_core.protocols import SecretEnv as SecretEnv
+    from msp_core.protocols import SecretStore as SecretStore
+    from msp_core.records import Adapter as Adapter
+    from msp_core.records import AnyOf as AnyOf
+    from msp_core.records import Check as Check
+    from msp_core.records import Column as Column
+    from msp_core.records import Credential as Credential
+    from msp_core.records import Display as Display
+    from msp_core.records import Doc as Doc
+    from msp_core.records import DoctorCheck as DoctorCheck
+    from msp_core.records import Effect as Effect
+    from msp_core.records import Event as Event
+    from msp_core.records import FactQuery as FactQuery
+    from msp_core.records import Finding as Finding
+    from msp_core.records import Granularity as Granularity
+    from msp_core.records import Lack as Lack
+    from msp_core.records import Listing as Listing
+    from msp_core.records import Migrations as Migrations
+    from msp_core.records import Mode as Mode
+    from msp_core.records import Param as Param
+    from msp_core.records import Previous as Previous
+    from msp_core.records import Role as Role
+    from msp_core.records import SecretProvider as SecretProvider
+    from msp_core.records import Service as Service
+    from msp_core.records import Settings as Settings
+    from msp_core.records import Source as Source
+    from msp_core.records import Spelling as Spelling
+    from msp_core.records import Subscriber as Subscriber
+    from msp_core.records import Surface as Surface
+    from msp_core.records import Target as Target
+    from msp_core.records import Tool as Tool
+    from msp_core.secrets import Secret as Secret
+    from msp_core.secrets import SecretRef as SecretRef
+    from msp_core.toolkit import Toolkit as Toolkit
+
+_HOMES = {
+    "context": "Context check_door correlation_id",
+    "errors": (
+        "AlertNotFound ApprovalRequired AuthenticationFailed ClientNotFound ConfigError ConfirmationRequired "
+        "Conflict CredentialError DeviceNotFound InvalidParameters MspError NotFound NotSupported PermissionDenied "
+        "PluginError RateLimited StoreError SystemFailure TimedOut UnknownPlugin VendorError VendorRefused "
+        "VendorUnavailable"
+    ),
+    "facts": (
+        "ConditionFacts ConditionKind ConnectivityFacts CpuFacts DiskFacts Fact FactRequest MemoryFacts Missing "
+        "Observation ProbeFacts ProbeKind ProbeRequest ProbeResult ServiceFact ServiceFacts ServiceRequest "
+        "ServiceStart ServiceState VendorCondition Volume"
+    ),
+    "hookspecs": "hookimpl",
+    "model": (
+        "Alert AlertState CheckResult Client ClientStatus Command CommandResult DeploymentResult Device DeviceKind "
+        "Metric OsFamily Period Quarantined Severity Site Status Tier VendorAlert VendorClient VendorDevice "
+        "VendorSite Verdict worst"
+    ),
+    "protocols": (
+        "Actor AdapterEnv Call Change ChangeState DeploysAgents Guard ListsClients ListsDevices Outcome Probes "
+        "Progress ReadsAlerts RunsCommands Scope SecretEnv SecretStore"
+    ),
+    "records": (
+        "Adapter AnyOf Check Column Credential Display Doc DoctorCheck Effect Event FactQuery Finding Granularity "
+        "Lack Listing Migrations Mode Param Previous Role SecretProvider Service Settings Source Spelling Subscriber "
+        "Surface Target Tool"
+    ),
+    "secrets": "Secret SecretRef",
+    "toolkit": "Toolkit",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+__all__ = sorted([*_HOME_OF, "API_VERSION"])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        message = f"msp_core.v1 has no {name!r}; the contract is listed in msp_core.v1.__all__"
+        raise AttributeError(message)
+    value = getattr(import_module(f"msp_core.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
