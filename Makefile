@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV
 unexport UV_PROJECT_ENVIRONMENT
 
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test check bench lint format types layers wheels pip-way lowest kills node node-tools debian cover pins clean
+.PHONY: help sync demo test check bench lint format types layers wheels pip-way lowest kills node node-tools debian cover pins upgrade clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,7 +82,10 @@ wheels: $(SYNCED) ## each wheel alone: build, install, import, test
 pip-way: $(SYNCED) ## the documented way with plain pip, in a fresh environment
 	$(BIN)/python scripts/pip_way.py
 
-pins: $(SYNCED) ## write the exact pins anew (pyproject.toml, constraints.txt)
+pins: $(UV) ## pin what has no pin yet (pyproject.toml, constraints.txt)
+	$(BIN)/python scripts/constraints.py
+
+upgrade: $(UV) ## pin the newest of everything
 	$(BIN)/python scripts/constraints.py --upgrade
 
 bench: $(SYNCED) ## ours against the floor, one table

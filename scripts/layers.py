@@ -88,7 +88,12 @@ def packages(root: Path) -> list[Package]:
         requires = frozenset(name.replace("-", "_") for name in names)
         layer = layer_of(project.parent.name)
         found += [
-            Package(name=init.parent.name, folder=init.parent, layer=layer, requires=requires)
+            Package(
+                name=init.parent.name,
+                folder=init.parent,
+                layer=layer,
+                requires=requires,
+            )
             for init in sorted(project.parent.glob("src/*/__init__.py"))
         ]
     return found
@@ -116,10 +121,14 @@ def imports_of(tree: ast.Module) -> Iterator[Import]:
 
 def within(target: str, *modules: str) -> bool:
     """Tell whether `target` is one of the modules or a name in one of them."""
-    return any(target == module or target.startswith(f"{module}.") for module in modules)
+    return any(
+        target == module or target.startswith(f"{module}.") for module in modules
+    )
 
 
-def between_packages(package: Package, target: str, known: dict[str, Package]) -> str | None:
+def between_packages(
+    package: Package, target: str, known: dict[str, Package]
+) -> str | None:
     """Name the rule that an import across packages breaks."""
     top = target.partition(".")[0]
     if top == "httpx" and package.name != "msp_http":
@@ -133,7 +142,11 @@ def between_packages(package: Package, target: str, known: dict[str, Package]) -
         open_modules = ["msp_core.v1"]
         if package.layer is Layer.LAB:
             open_modules.append("msp_core.testing")
-        return None if within(target, *open_modules) else "plugins import msp_core.v1 alone"
+        return (
+            None
+            if within(target, *open_modules)
+            else "plugins import msp_core.v1 alone"
+        )
     if other.layer in {Layer.LEAF, Layer.SURFACE, Layer.LAB, Layer.BUNDLE}:
         return f"nobody imports {other.layer.value}"
     if other.name == "msp_http":
@@ -184,7 +197,10 @@ def main() -> int:
     """Print what is broken; the exit code says whether anything is."""
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1]
     broken = violations(root.resolve())
-    print("\n".join(broken) or f"layers: {len(packages(root))} packages, every import in its place")
+    print(
+        "\n".join(broken)
+        or f"layers: {len(packages(root))} packages, every import in its place"
+    )
     return 1 if broken else 0
 
 
