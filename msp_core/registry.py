@@ -1,0 +1,299 @@
+"""Load plugins one at a time, validate what they offer, and keep the failures as records."""
+
+import importlib
+import importlib.util
+import inspect
+import logging
+import sys
+import types
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import pluggy
+
+from msp_core import hookspecs
+from msp_core.discovery import Candidate, Index, IndexEntry, PluginFailure, stamp
+from msp_core.errors import MspError, PluginError
+from msp_core.records import Settings, Tool
+from msp_core.watchdog import watched
+
+BUILTIN = "builtin"
+R = TypeVar("R")
+log = logging.getLogger(__name__)
+
+_HOOK_OF = {record: hook for hook, record in hookspecs.HOOKS.items()}
+
+
+class Registry:
+    """The plugins of one process. A plugin is imported when a hook it implements is first needed, and never twice.
+
+    `index` says which plugin implements which hook; without it every plugin is loaded for every question.
+    """
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate] = (),
+        *,
+        failures: Iterable[PluginFailure] = (),
+        disabled: Iterable[str] = (),
+        index: Index | None = None,
+        report: Callable[[PluginFailure], None] | None = None,
+    ) -> None:
+        self.disabled = frozenset(disabled)
+        self.candidates = {candidate.id: candidate for candidate in candidates}
+        self.failures: dict[str, PluginFailure] = {failure.plugin: failure for failure in failures}
+        self._index = {entry.id: entry for entry in index.entries} if index else {}
+        self._report = report
+        self._plugins = pluggy.PluginManager(hookspecs.PROJECT)
+        self._plugins.add_hookspecs(hookspecs)
+        self._records: dict[str, tuple[Any, ...]] = {}
+        self._owner: dict[tuple[type, str], str] = {}
+        self._modules: dict[str, types.ModuleType] = {}
+        self._extra: set[str] = set()
+        self.add("msp_core.builtin.plugin", id=BUILTIN)
+
+    def add(self, module: str | types.ModuleType, *, id: str) -> None:
+        """Add a plugin by module, for the kernel's own and for tests; it is treated like any other from here on."""
+        if isinstance(module, types.ModuleType):
+            sys.modules.setdefault(module.__name__, module)
+            module = module.__name__
+        self.candidates[id] = Candidate(id=id, module=module, distribution=f"msp-{id}", version="")
+        self._extra.add(id)
+        self._records.clear()
+
+    def active(self) -> tuple[str, ...]:
+        """Return the ids of the plugins in use, sorted."""
+        return tuple(
+            sorted(
+                id for id in self.candidates if id not in self.disabled and id not in self.failures
+            )
+        )
+
+    def records(self, kind: type[R]) -> tuple[R, ...]:
+        """Return every record of a kind that the plugins offer, sorted by id."""
+        hook = _HOOK_OF[kind]
+        if hook not in self._records:
+            self._records[hook] = self._collect(hook, kind)
+        return self._records[hook]
+
+    def plugin_of(self, record: Any) -> str:
+        """Return the id of the plugin that offers a record."""
+        return self._owner.get((type(record), _record_id(record)), "")
+
+    def load(self, ref: str | Callable[..., Any]) -> Any:
+        """Import what `module:attribute` names; raise PluginError naming it when that fails."""
+        if not isinstance(ref, str):
+            return ref
+        module, _, attribute = ref.partition(":")
+        try:
+            with watched(f"importing {module}"):
+                value: Any = importlib.import_module(module)
+            for part in attribute.split("."):
+                value = getattr(value, part)
+        except MspError:
+            raise
+        except (Exception, SystemExit) as error:
+            message = f"{ref} cannot be loaded: {type(error).__name__}: {error}"
+            raise PluginError(
+                message, suggestion="Reinstall or disable the plugin; see 'msp-toolkit doctor'.", reference=ref
+            ) from error
+        return value
+
+    def load_all(self) -> None:
+        """Load every plugin and ask every hook, so that all failures are known."""
+        for kind in _HOOK_OF:
+            self.records(kind)
+
+    def index(self) -> Index:
+        """Return what the index should remember; loads everything."""
+        self.load_all()
+        return Index(
+            entries=tuple(self._entry(id) for id in self.active() if id not in self._extra),
+            disabled=tuple(sorted(self.disabled)),
+            failures=tuple(
+                {key: getattr(failure, key) for key in PluginFailure.__slots__ if key[0] != "_"}
+                for failure in self.failures.values()
+            ),
+        )
+
+    def hooks_of(self, id: str) -> tuple[str, ...]:
+        """Return the hooks a loaded plugin implements."""
+        module = self._modules.get(id)
+        if module is None:
+            return ()
+        callers = self._plugins.get_hookcallers(module) or []
+        return tuple(sorted(caller.name for caller in callers))
+
+    def _entry(self, id: str) -> IndexEntry:
+        candidate = self.candidates[id]
+        file = getattr(self._modules[id], "__file__", None) or ""
+        return IndexEntry(
+            id=id,
+            module=candidate.module,
+            distribution=candidate.distribution,
+            version=candidate.version,
+            summary=candidate.summary,
+            location=candidate.location,
+            file=file,
+            stamp=stamp(file),
+            hooks=self.hooks_of(id),
+            tools=tuple(
+                {
+                    "name": tool.name,
+                    "cli": tool.cli or tool.name.replace(".", " "),
+                    "summary": tool.summary,
+                    "surfaces": sorted(tool.surfaces),
+                }
+                for tool in self.records(Tool)
+                if self.plugin_of(tool) == id
+            ),
+            sections=tuple(
+                settings.section
+                for settings in self.records(Settings)
+                if self.plugin_of(settings) == id
+            ),
+        )
+
+    def _collect(self, hook: str, kind: type[R]) -> tuple[R, ...]:
+        offered: list[tuple[str, R]] = []
+        for id in self.active():
+            entry = self._index.get(id)
+            if entry is not None and hook not in entry.hooks:
+                continue
+            if self._loaded(id):
+                offered.extend((id, record) for record in self._ask(id, hook, kind))
+        kept = self._without_clashes(offered)
+        for id, record in kept:
+            self._owner[(type(record), _record_id(record))] = id
+        return tuple(sorted((record for _, record in kept), key=_record_id))
+
+    def _loaded(self, id: str) -> bool:
+        """Import and register a plugin the first time it is needed; tell whether it is usable."""
+        if id in self._modules:
+            return True
+        candidate = self.candidates[id]
+        try:
+            with watched(f"importing plugin {id} ({candidate.distribution})"):
+                module = importlib.import_module(candidate.module)
+            wanted = getattr(module, "MSP_API", 1)
+            if wanted not in SUPPORTED_API:
+                message = f"it needs plugin API {wanted}, and this kernel offers {sorted(SUPPORTED_API)}"
+                self._fail(id, "register", message, "Install a version of the plugin for this kernel, or upgrade msp-core.")
+                return False
+            self._check_hooks(module)
+            self._plugins.register(module, name=id)
+            self._plugins.check_pending()
+        except (Exception, SystemExit) as error:
+            if self._plugins.has_plugin(id):
+                self._plugins.unregister(name=id)
+            stage = "register" if isinstance(error, pluggy.PluginValidationError | TypeError) else "import"
+            self._fail(id, stage, _describe(error), f"Reinstall it: pip install --force-reinstall {candidate.distribution}")
+            return False
+        self._modules[id] = module
+        return True
+
+    def _check_hooks(self, module: types.ModuleType) -> None:
+        for name, value in vars(module).items():
+            if not hasattr(value, f"{hookspecs.PROJECT}_impl"):
+                continue
+            if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
+                message = f"{module.__name__}.{name} is async; a hook is an ordinary function that returns records"
+                raise TypeError(message)
+            if inspect.signature(value).parameters:
+                message = f"{module.__name__}.{name} takes arguments; a hook takes none"
+                raise TypeError(message)
+
+    def _ask(self, id: str, hook: str, kind: type[R]) -> list[R]:
+        """Call one plugin's hook; nothing it does stops the others."""
+        caller = getattr(self._plugins.hook, hook)
+        implementation = next(
+            (one for one in caller.get_hookimpls() if one.plugin_name == id), None
+        )
+        if implementation is None:
+            return []
+        try:
+            with watched(f"hook {hook} of plugin {id}"):
+                records = list(implementation.function() or ())
+        except (Exception, SystemExit) as error:
+            self._fail(id, "hook", f"{hook} raised {_describe(error)}", "Report it to the plugin's author.")
+            return []
+        for record in records:
+            if not isinstance(record, kind):
+                self._fail(
+                    id,
+                    "record",
+                    f"{hook} returned a {type(record).__name__}; it returns {kind.__name__} records",
+                    f"Return {kind.__name__}(...) from {hook}.",
+                )
+                return []
+        repeated = [one for one, count in Counter(map(_record_id, records)).items() if count > 1]
+        if repeated:
+            self._fail(id, "record", f"{hook} offers {repeated[0]!r} twice", "Give every record its own id.")
+            return []
+        return records
+
+    def _without_clashes(self, offered: list[tuple[str, R]]) -> list[tuple[str, R]]:
+        """Of two plugins that offer one id, keep the plugin the id is named after, else the first by name."""
+        by_id: dict[str, list[str]] = {}
+        for plugin, record in offered:
+            by_id.setdefault(_record_id(record), []).append(plugin)
+        losers: set[str] = set()
+        for record_id, plugins in by_id.items():
+            if len(plugins) < 2:
+                continue
+            ranked = sorted(plugins, key=lambda one: (not _owns(one, record_id), one))
+            for loser in ranked[1:]:
+                losers.add(loser)
+                self._fail(
+                    loser,
+                    "record",
+                    f"it offers {record_id!r}, which plugin {ranked[0]!r} offers already",
+                    f"Disable one of them: msp-toolkit plugin disable {loser}",
+                )
+        return [(plugin, record) for plugin, record in offered if plugin not in losers]
+
+    def _fail(self, id: str, stage: str, reason: str, fix: str) -> None:
+        candidate = self.candidates[id]
+        failure = PluginFailure(
+            plugin=id,
+            distribution=candidate.distribution,
+            version=candidate.version,
+            stage=stage,
+            reason=reason,
+            fix=fix,
+        )
+        if id in self.failures:
+            return
+        self.failures[id] = failure
+        for hook, records in list(self._records.items()):
+            self._records[hook] = tuple(one for one in records if self.plugin_of(one) != id)
+        log.debug("plugin %s failed", id, exc_info=sys.exc_info()[0] is not None)
+        if self._report is not None:
+            self._report(failure)
+
+
+SUPPORTED_API = frozenset({1})
+
+
+def _owns(plugin: str, record_id: str) -> bool:
+    return plugin == BUILTIN or record_id == plugin or record_id.split(".")[0] == plugin
+
+
+def _record_id(record: Any) -> str:
+    return str(record.id)
+
+
+def _describe(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def known_ids(records: Iterable[Any]) -> Mapping[str, Any]:
+    """Map every id and alias of some records onto the record; ids win over aliases."""
+    found: dict[str, Any] = {}
+    for record in records:
+        for alias in getattr(record, "aliases", ()):
+            found.setdefault(alias, record)
+    found.update({_record_id(record): record for record in records})
+    return found

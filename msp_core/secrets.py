@@ -1,0 +1,241 @@
+"""Secrets: references instead of values, values that do not print, and masking of every value ever seen."""
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote
+
+from attrs import frozen
+
+from msp_core.errors import ConfigError, CredentialError, UnknownPlugin
+from msp_core.records import SecretProvider
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from msp_core.environ import Environ
+    from msp_core.protocols import SecretStore
+    from msp_core.registry import Registry
+
+MASK = "********"
+_SHORTEST_MASKED = 4
+"""Shorter values would mask ordinary words everywhere, and protect nothing."""
+
+_seen: set[str] = set()
+_seen_lock = threading.Lock()
+
+
+class Secret:
+    """A secret value that shows only a mask; `reveal()` is the one way to the text."""
+
+    __slots__ = ("_value", "origin")
+
+    def __init__(self, value: str, origin: str = "") -> None:
+        self._value = value
+        self.origin = origin
+        remember(value)
+
+    def reveal(self) -> str:
+        """Return the secret itself, for the line that sends it and nowhere else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __reduce__(self) -> NoReturn:
+        message = "a Secret is never serialised"
+        raise TypeError(message)
+
+
+@frozen
+class SecretRef:
+    """Where a secret is found: `env:RMM_API_KEY`, `file:rmm/api_key`, `keyring:rmm/api_key`."""
+
+    scheme: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> "SecretRef":
+        """Read `scheme:name`; raise ValueError for anything else, without repeating the text."""
+        match = re.fullmatch(r"([a-z][a-z0-9]*):([^\s]+)", text)
+        if match is None or match[2].startswith("//"):
+            message = (
+                "expected a reference like env:NAME, file:service/key or keyring:service/key, never the secret itself"
+            )
+            raise ValueError(message)
+        return cls(match[1], match[2])
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.name}"
+
+
+def remember(value: str) -> None:
+    """Mask this value from now on, also in its URL and JSON spellings."""
+    if len(value) < _SHORTEST_MASKED or value in _seen:
+        return
+    with _seen_lock:
+        _seen.update({value, quote(value, safe=""), json.dumps(value)[1:-1]})
+        _pattern.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def _pattern() -> re.Pattern[str] | None:
+    if not _seen:
+        return None
+    return re.compile("|".join(re.escape(value) for value in sorted(_seen, key=len, reverse=True)))
+
+
+_BY_KEY = re.compile(
+    r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|passphrase)[\"']?\s*[=:]\s*[\"']?"
+    r"(?:(?:bearer|basic)\s+)?)([^\s\"',;&]{4,})"
+)
+_IN_URL = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
+
+
+def mask(text: str) -> str:
+    """Replace every known secret value, and what looks like one by its key, with asterisks."""
+    pattern = _pattern()
+    if pattern is not None:
+        text = pattern.sub(MASK, text)
+    text = _IN_URL.sub(rf"\1:{MASK}@", text)
+    return _BY_KEY.sub(lambda match: match[1] + MASK, text)
+
+
+def mask_data(value: Any) -> Any:
+    """Mask every text inside plain data; keys that name a secret lose their value whatever it is."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Secret):
+        return MASK
+    if isinstance(value, Mapping):
+        return {
+            key: MASK if _names_secret(str(key)) and item else mask_data(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [mask_data(item) for item in value]
+    return value
+
+
+def _names_secret(key: str) -> bool:
+    return re.search(r"(?i)password|passwd|secret|api_?key|passphrase|(^|_)token$", key) is not None
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a secret's name: `rmm/api_key` is `RMM_API_KEY`."""
+    return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+
+
+class EnvironmentStore:
+    """Secrets in the process environment, `.env` and the file `MSP_CREDENTIALS` names. Read only."""
+
+    def __init__(self, environ: "Environ") -> None:
+        self._environ = environ
+
+    def get(self, name: str) -> str | None:
+        return self._environ.get(name) or self._environ.get(variable(name))
+
+    def set(self, name: str, value: str) -> None:
+        del value
+        message = "The environment cannot be written from here."
+        raise CredentialError(
+            message, suggestion=f"Put {variable(name)}=... into .env, or choose another store."
+        )
+
+    def delete(self, name: str) -> bool:
+        self.set(name, "")
+        return False
+
+    def names(self) -> list[str]:
+        return sorted(key for key in self._environ.file_names() if _names_secret(key))
+
+
+ENVIRONMENT = SecretProvider(
+    scheme="env",
+    title="Environment variables, .env and MSP_CREDENTIALS",
+    factory="msp_core.secrets:EnvironmentStore",
+    writable=False,
+    order=0,
+)
+
+
+class Secrets:
+    """Resolves references through the installed providers; each store is opened once."""
+
+    def __init__(self, registry: "Registry", environ: "Environ", state_dir: "Path") -> None:
+        self._registry = registry
+        self._environ_source = environ
+        self.state_dir = state_dir
+        self._stores: dict[str, SecretStore] = {}
+
+    def environ(self, name: str) -> str | None:
+        """Return an environment variable (process, then `.env`)."""
+        return self._environ_source.get(name)
+
+    def providers(self) -> tuple[SecretProvider, ...]:
+        """Return the providers in the order in which they are asked."""
+        found = (ENVIRONMENT, *self._registry.records(SecretProvider))
+        return tuple(sorted(found, key=lambda provider: (provider.order, provider.scheme)))
+
+    def store(self, scheme: str) -> "SecretStore":
+        """Open the store of a scheme; raise UnknownPlugin naming the installed schemes."""
+        if scheme not in self._stores:
+            known = {provider.scheme: provider for provider in self.providers()}
+            provider = known.get(scheme)
+            if provider is None:
+                message = f"No installed plugin provides secrets for {scheme!r}."
+                raise UnknownPlugin(
+                    message,
+                    suggestion=f"Installed: {', '.join(known)}. Try: pip install msp-secrets-{scheme}",
+                    scheme=scheme,
+                )
+            if scheme == "env":
+                self._stores[scheme] = EnvironmentStore(self._environ_source)
+            else:
+                factory: Any = self._registry.load(provider.factory)
+                self._stores[scheme] = factory(self)
+        return self._stores[scheme]
+
+    def resolve(self, ref: SecretRef) -> Secret:
+        """Return the secret a reference names; raise CredentialError when it is not there."""
+        value = self.store(ref.scheme).get(ref.name)
+        if value is None:
+            message = f"There is no secret at {ref}."
+            where = (
+                f"Set the environment variable {ref.name}, or put it into .env."
+                if ref.scheme == "env"
+                else f"Store it: msp-toolkit credential set {ref.name} --store {ref.scheme}"
+            )
+            raise CredentialError(message, suggestion=where, reference=str(ref))
+        return Secret(value, str(ref))
+
+    def find(self, name: str) -> Secret | None:
+        """Look a name up in every store, environment first; a store that is shut is passed over."""
+        for provider in self.providers():
+            try:
+                value = self.store(provider.scheme).get(name)
+            except (CredentialError, ConfigError):
+                continue
+            if value is not None:
+                return Secret(value, f"{provider.scheme}:{name}")
+        return None
+
+    def require(self, ref: SecretRef | None, name: str) -> Secret:
+        """Return the secret of a reference, or of a name where there is no reference."""
+        if ref is not None:
+            return self.resolve(ref)
+        found = self.find(name)
+        if found is None:
+            message = f"The credential {name} is not set."
+            raise CredentialError(
+                message,
+                suggestion=f"Set {variable(name)} in the environment or .env, or run: msp-toolkit credential set {name}",
+                name=name,
+            )
+        return found
