@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV
 unexport UV_PROJECT_ENVIRONMENT
 
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test check bench lint format types layers wheels pip-way lowest kills node node-tools debian cover pins upgrade clean
+.PHONY: help sync demo test check bench lint format types layers wheels pip-way lowest kills node node-tools debian cover pins upgrade dist changelog clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,6 +87,16 @@ pins: $(UV) ## pin what has no pin yet (pyproject.toml, constraints.txt)
 
 upgrade: $(UV) ## pin the newest of everything
 	$(BIN)/python scripts/constraints.py --upgrade
+
+dist: $(SYNCED) ## build every wheel and sdist into dist/
+	rm -rf dist
+	$(UV) build -q --all-packages --out-dir dist
+
+# For a plugin: make changelog IN=plugins/check-disk NAME=msp-check-disk VERSION=0.2.0
+IN ?= .
+NAME ?= msp-core
+changelog: $(SYNCED) ## turn news fragments into a CHANGELOG (IN=, NAME=, VERSION=)
+	$(BIN)/towncrier build --yes --config pyproject.toml --dir $(IN) --name $(NAME) --version $(VERSION)
 
 bench: $(SYNCED) ## ours against the floor, one table
 	@$(BIN)/python -m benchmarks

@@ -249,7 +249,7 @@ def main() -> int:
             went = list(
                 pool.map(partial(attempt, wheels=wheels, scratch=scratch), chosen)
             )
-    print(f"wheels alone: {sum(went)} passed, {len(went) - sum(went)} failed")
+    print(f"wheels: {sum(went)} passed, {len(went) - sum(went)} failed")
     return 0 if went and all(went) else 1
 
 
