@@ -1,0 +1,1 @@
+"""HTTP for adapters: one place for retries, limits, tokens, errors and redaction."""
