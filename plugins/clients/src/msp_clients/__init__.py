@@ -1,0 +1,1 @@
+"""Clients of the MSP: create, find, change, import and export them."""

@@ -1,0 +1,142 @@
+"""What other plugins may use of the clients: the service and what it speaks in."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from msp_core.v1 import Client, ClientStatus, Context, Listing, Tier
+
+
+@frozen(kw_only=True)
+class NewClient:
+    """A client that does not exist yet. Without `id` a slug is made from the name."""
+
+    name: str
+    contact_email: str = ""
+    tier: Tier = Tier.BRONZE
+    status: ClientStatus = ClientStatus.ACTIVE
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    id: str | None = None
+
+
+@frozen(kw_only=True)
+class DeviceFigures:
+    """What the inventory knows about one client."""
+
+    count: int
+    rmm_id: str | None = None
+    """The client's id in the default RMM instance, where it is linked."""
+
+
+class KnowsDevices(Protocol):
+    """Offered by whoever owns devices, so that a list of clients can say how many each has."""
+
+    async def client_devices(
+        self, ctx: Context, client_ids: Sequence[str]
+    ) -> Mapping[str, DeviceFigures]:
+        """Return the figures of these clients; clients without devices may be left out. One query."""
+        ...
+
+
+class KnowsHealth(Protocol):
+    """Offered by whoever owns health results, so that a list of clients can say how fresh they are."""
+
+    async def last_checks(
+        self, ctx: Context, client_ids: Sequence[str]
+    ) -> Mapping[str, datetime]:
+        """Return when each client was last checked; clients never checked are left out. One query."""
+        ...
+
+
+class Clients(Protocol):
+    """The MSP's clients.
+
+    Every read is limited to the caller's scope; a client outside it is reported as not found. A `ref` is an id or
+    the exact name. In a dry run and in read-only mode writes return what would be recorded and record nothing.
+    Each write emits `client.created|updated|deleted|restored|configured` with `{"client_id": ...}`.
+    """
+
+    async def create(
+        self,
+        ctx: Context,
+        *,
+        name: str,
+        contact_email: str = "",
+        tier: Tier = Tier.BRONZE,
+        status: ClientStatus = ClientStatus.ACTIVE,
+        tags: Sequence[str] = (),
+        notes: str = "",
+        id: str | None = None,
+    ) -> Client:
+        """Record a new client; raise InvalidParameters for bad values and Conflict for an id that is taken."""
+        ...
+
+    async def create_many(
+        self, ctx: Context, new: Sequence[NewClient]
+    ) -> tuple[Client, ...]:
+        """Record many clients in one transaction, in order: all of them or none."""
+        ...
+
+    async def get(
+        self, ctx: Context, ref: str, *, include_deleted: bool = False
+    ) -> Client:
+        """Return one client; raise ClientNotFound with the nearest names inside the scope."""
+        ...
+
+    async def list(
+        self,
+        ctx: Context,
+        *,
+        tier: Tier | None = None,
+        status: ClientStatus | None = None,
+        search: str | None = None,
+        tag: str | None = None,
+        ids: Sequence[str] | None = None,
+        include_deleted: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Listing[Client]:
+        """Return clients sorted by name. `search` finds part of a name, id or contact, whatever the case."""
+        ...
+
+    async def update(
+        self,
+        ctx: Context,
+        ref: str,
+        *,
+        name: str | None = None,
+        contact_email: str | None = None,
+        tier: Tier | None = None,
+        status: ClientStatus | None = None,
+        tags: Sequence[str] | None = None,
+        notes: str | None = None,
+    ) -> Client:
+        """Change what is given (None: leave as it is); the id never changes."""
+        ...
+
+    async def delete(self, ctx: Context, ref: str) -> Client:
+        """Hide a client from every list and sweep; its history stays and `restore` brings it back."""
+        ...
+
+    async def restore(self, ctx: Context, ref: str) -> Client:
+        """Bring a deleted client back."""
+        ...
+
+    async def get_config(self, ctx: Context, client_id: str) -> Mapping[str, Any]:
+        """Return the client's own settings by key, such as `health.disk.critical_percent` or `probes.allowed`."""
+        ...
+
+    async def get_configs(
+        self, ctx: Context, client_ids: Sequence[str]
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """Return the settings of many clients in one query; every id asked for has an entry."""
+        ...
+
+    async def set_config(
+        self, ctx: Context, client_id: str, values: Mapping[str, Any]
+    ) -> None:
+        """Set keys of the client's settings to JSON values; None removes a key."""
+        ...

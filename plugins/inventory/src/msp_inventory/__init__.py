@@ -1,0 +1,1 @@
+"""Sites, devices and their ids in every console; sync from any adapter."""
