@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV
 unexport UV_PROJECT_ENVIRONMENT
 
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test check bench lint format types layers wheels pip-way lowest kills node node-tools debian cover pins upgrade dist changelog clean
+.PHONY: help sync demo test check bench lint format types layers wheels ways lowest kills node node-tools debian cover pins upgrade dist changelog clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -79,8 +79,8 @@ cover: $(NODE_TOOLS) ## every test under coverage, and the gate
 wheels: $(SYNCED) ## each wheel alone: build, install, import, test
 	$(BIN)/python scripts/wheels.py
 
-pip-way: $(SYNCED) ## the documented way with plain pip, in a fresh environment
-	$(BIN)/python scripts/pip_way.py
+ways: $(SYNCED) ## the documented installations (uv, plain pip), each as a fresh clone
+	$(BIN)/python scripts/install_ways.py
 
 pins: $(UV) ## pin what has no pin yet (pyproject.toml, constraints.txt)
 	$(BIN)/python scripts/constraints.py
@@ -101,7 +101,7 @@ changelog: $(SYNCED) ## turn news fragments into a CHANGELOG (IN=, NAME=, VERSIO
 bench: $(SYNCED) ## ours against the floor, one table
 	@$(BIN)/python -m benchmarks
 
-check: lint types layers cover wheels pip-way ## everything CI runs (under 45 minutes)
+check: lint types layers cover wheels ways ## everything CI runs (under 45 minutes)
 
 clean: ## remove the environment, caches and builds
 	rm -rf $(VENV) .cache build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

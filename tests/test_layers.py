@@ -9,14 +9,17 @@ from scripts import layers
 ROOT = Path(__file__).parents[1]
 
 
-def plant(root: Path, plugin_id: str, files: dict[str, str], requires: str = "") -> None:
+def plant(
+    root: Path, plugin_id: str, files: dict[str, str], requires: str = ""
+) -> None:
     package = f"msp_{plugin_id.replace('-', '_')}"
     home = root / "plugins" / plugin_id
     source = home / "src" / package
     source.mkdir(parents=True)
     listed = ", ".join(f'"{name}>=0.1"' for name in requires.split())
     (home / "pyproject.toml").write_text(
-        f'[project]\nname = "msp-{plugin_id}"\ndependencies = [{listed}]\n', encoding="utf-8"
+        f'[project]\nname = "msp-{plugin_id}"\ndependencies = [{listed}]\n',
+        encoding="utf-8",
     )
     for name, text in {"__init__.py": "", **files}.items():
         (source / name).write_text(text, encoding="utf-8")
@@ -26,8 +29,14 @@ def plant(root: Path, plugin_id: str, files: dict[str, str], requires: str = "")
 def house(tmp_path: Path) -> Path:
     """Give a small workspace in which every import is in its place."""
     (tmp_path / "msp_core").mkdir()
-    (tmp_path / "msp_core" / "__init__.py").write_text("import attrs\n", encoding="utf-8")
-    plant(tmp_path, "store", {"api.py": "from msp_core.v1 import Context\nimport peewee\n"})
+    (tmp_path / "msp_core" / "__init__.py").write_text(
+        "import attrs\n", encoding="utf-8"
+    )
+    plant(
+        tmp_path,
+        "store",
+        {"api.py": "from msp_core.v1 import Context\nimport peewee\n"},
+    )
     plant(tmp_path, "http", {"api.py": "from msp_core import v1\nimport httpx\n"})
     plant(
         tmp_path,
@@ -42,7 +51,12 @@ def house(tmp_path: Path) -> Path:
         },
         requires="msp-core msp-store",
     )
-    plant(tmp_path, "rmm-a", {"adapter.py": "import msp_http.api\n"}, requires="msp-core msp-http")
+    plant(
+        tmp_path,
+        "rmm-a",
+        {"adapter.py": "import msp_http.api\n"},
+        requires="msp-core msp-http",
+    )
     return tmp_path
 
 
@@ -61,23 +75,60 @@ def test_a_tidy_house_is_left_alone(house: Path) -> None:
     [
         ("health", "run.py", "from msp_core.errors import Oops\n", "msp_core.v1 alone"),
         ("health", "run.py", "import msp_core\n", "msp_core.v1 alone"),
-        ("health", "run.py", "from msp_clients.book import x\n", "through msp_clients.api only"),
-        ("health", "run.py", "from msp_clients.api import Clients\n", "declared dependencies"),
-        ("health", "run.py", "def f():\n    import msp_rmm_a.adapter\n", "nobody imports a leaf"),
+        (
+            "health",
+            "run.py",
+            "from msp_clients.book import x\n",
+            "through msp_clients.api only",
+        ),
+        (
+            "health",
+            "run.py",
+            "from msp_clients.api import Clients\n",
+            "declared dependencies",
+        ),
+        (
+            "health",
+            "run.py",
+            "def f():\n    import msp_rmm_a.adapter\n",
+            "nobody imports a leaf",
+        ),
         ("health", "run.py", "import msp_http.api\n", "does not import a foundation"),
         ("health", "run.py", "import httpx\n", "imports httpx"),
         ("health", "plugin.py", "import attrs\n", "plugin.py imports"),
         ("health", "plugin.py", "from msp_health.api import X\n", "plugin.py imports"),
-        ("health", "plugin.py", 'RUN = "msp_rmm_a.adapter:run"\n', "nobody imports a leaf"),
+        (
+            "health",
+            "plugin.py",
+            'RUN = "msp_rmm_a.adapter:run"\n',
+            "nobody imports a leaf",
+        ),
         ("health", "tools.py", "import peewee\n", "tools.py imports"),
-        ("health", "tools.py", "from msp_health.plan import plan\n", "tools.py imports"),
-        ("check-x", "check.py", "from msp_clients.api import Clients\n", "does not import"),
+        (
+            "health",
+            "tools.py",
+            "from msp_health.plan import plan\n",
+            "tools.py imports",
+        ),
+        (
+            "check-x",
+            "check.py",
+            "from msp_clients.api import Clients\n",
+            "does not import",
+        ),
         ("check-x", "check.py", "from msp_store.api import Store\n", "does not import"),
-        ("mcp-server", "serve.py", "from msp_clients.api import Clients\n", "does not import"),
+        (
+            "mcp-server",
+            "serve.py",
+            "from msp_clients.api import Clients\n",
+            "does not import",
+        ),
         ("health", "run.py", "import msp_dashboard.page\n", "nobody imports a surface"),
     ],
 )
-def test_a_breach_is_named(house: Path, plugin_id: str, name: str, text: str, rule: str) -> None:
+def test_a_breach_is_named(
+    house: Path, plugin_id: str, name: str, text: str, rule: str
+) -> None:
     """Each rule catches the import that breaks it, and only that one."""
     plant(house, "dashboard", {})
     plant(house, plugin_id, {name: text}, requires="msp-core")
