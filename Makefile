@@ -79,6 +79,9 @@ cover: $(NODE_TOOLS) ## every test under coverage, and the gate
 wheels: $(SYNCED) ## each wheel alone: build, install, import, test
 	$(BIN)/python scripts/wheels.py
 
+lowest: $(SYNCED) ## the tests with the lowest versions we allow
+	$(BIN)/python scripts/lowest.py
+
 ways: $(SYNCED) ## the documented installations (uv, plain pip), each as a fresh clone
 	$(BIN)/python scripts/install_ways.py
 

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,12 @@ _QUIET = (
     HealthCheck.data_too_large,
 )  # about the machine, not the code
 settings.register_profile("dev", deadline=None, suppress_health_check=_QUIET)
-settings.register_profile("ci", deadline=None, suppress_health_check=_QUIET, derandomize=True)
-settings.register_profile("fuzz", deadline=None, suppress_health_check=_QUIET, max_examples=10_000)
+settings.register_profile(
+    "ci", deadline=None, suppress_health_check=_QUIET, derandomize=True
+)
+settings.register_profile(
+    "fuzz", deadline=None, suppress_health_check=_QUIET, max_examples=10_000
+)
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
@@ -27,6 +32,19 @@ settings.load_profile(
 def anyio_backend() -> str:
     """Run async tests on asyncio, the loop the toolkit uses."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def node_tool() -> Callable[[str], Path]:
+    """Find a program that `make node-tools` installs, and skip the test where it is missing."""
+
+    def find(name: str) -> Path:
+        program = _ROOT / ".cache" / "node" / "node_modules" / ".bin" / name
+        if not program.exists():
+            pytest.skip(f"{name} is not installed: run `make node-tools`")
+        return program
+
+    return find
 
 
 def _is_local(address: object) -> bool:
@@ -42,6 +60,7 @@ def _is_local(address: object) -> bool:
     return ip.is_loopback or ip.is_unspecified
 
 
+_ROOT = Path(__file__).parent
 _PREPARED = {"node", "debian", "kill", "slow"}  # what CI installs or has time for
 
 _outside: list[str] = []
@@ -52,7 +71,9 @@ def _guarded(real: Callable[..., Any]) -> Callable[..., Any]:
         inet = self.family in {socket.AF_INET, socket.AF_INET6}
         if inet and not _is_local(args[-1]):
             _outside.append(f"{real.__name__} to {args[-1]!r}")
-            raise ConnectionRefusedError(f"tests may not reach {args[-1]!r}: only loopback is open")
+            raise ConnectionRefusedError(
+                f"tests may not reach {args[-1]!r}: only loopback is open"
+            )
         return real(self, *args)
 
     return call
@@ -84,8 +105,19 @@ def pytest_runtest_makereport(
     """Turn a skip into a failure where CI must have what the test needs."""
     report = yield
     needs = _PREPARED.intersection(mark.name for mark in item.iter_markers())
-    if os.environ.get("CI") and needs and report.skipped and not hasattr(report, "wasxfail"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    if (
+        os.environ.get("CI")
+        and needs
+        and report.skipped
+        and not hasattr(report, "wasxfail")
+    ):
+        reason = (
+            report.longrepr[2]
+            if isinstance(report.longrepr, tuple)
+            else report.longrepr
+        )
         report.outcome = "failed"
-        report.longrepr = f"skipped in CI, where {'/'.join(sorted(needs))} tests must run: {reason}"
+        report.longrepr = (
+            f"skipped in CI, where {'/'.join(sorted(needs))} tests must run: {reason}"
+        )
     return report
