@@ -1,0 +1,1 @@
+"""Alerts: opened by problems, resolved by recovery, acknowledged by people."""

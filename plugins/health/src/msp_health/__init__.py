@@ -1,0 +1,1 @@
+"""Health checks: the one way through from plan to record."""

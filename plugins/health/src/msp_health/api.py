@@ -1,0 +1,429 @@
+"""What other plugins may use of health: the service and what it speaks in.
+
+Two events tell what was recorded; both carry `{"run_id", "checked_at", "changes": [...]}` and each change has
+`client_id, device_id, check, title, status, previous, seq, message`. `seq` counts the results of one device and check, so
+a receiver can tell an old event from a new one whatever the clocks say.
+
+`health.changed`: the hard status of these checks changed (`previous` is the hard status before, None at first).
+`health.standing`: these problems are still there, with today's message; `stale` is true where this sweep could not
+look, so that what is known is from before.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, ClassVar, Protocol
+
+from attrs import field, frozen
+
+from msp_core.v1 import (
+    CheckResult,
+    Column,
+    Context,
+    Display,
+    Listing,
+    Period,
+    Status,
+    Tier,
+    worst,
+)
+
+CHANGED = "health.changed"
+STANDING = "health.standing"
+
+
+def local_time(moment: datetime | None) -> str:
+    """Write a moment for people, to the minute, in the machine's zone; `never` for None."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else "never"
+
+
+@frozen(kw_only=True)
+class Counts:
+    """How many checks ended how."""
+
+    ok: int = 0
+    warning: int = 0
+    critical: int = 0
+    unknown: int = 0
+    error: int = 0
+    skipped: int = 0
+
+    @classmethod
+    def of(cls, numbers: Mapping[Status, int]) -> "Counts":
+        """Build the counts from numbers by status."""
+        return cls(**{status.value: numbers.get(status, 0) for status in Status})
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(getattr(self, status.value) for status in Status)
+
+    @property
+    def status(self) -> Status:
+        """The worst that occurs; UNKNOWN when nothing was checked."""
+        found = [status for status in Status if getattr(self, status.value)]
+        if found == [Status.SKIPPED]:
+            return Status.SKIPPED
+        return worst(status for status in found if status is not Status.SKIPPED)
+
+    def __str__(self) -> str:
+        words = [
+            f"{getattr(self, status.value)} {status.value}"
+            for status in Status
+            if getattr(self, status.value) or status is Status.OK
+        ]
+        return ", ".join(words)
+
+
+@frozen(kw_only=True)
+class Concern:
+    """One thing that is not right, or one reason why something is not known.
+
+    `devices` counts the devices the same reason was given for; `device` names the only one, or says how many.
+    """
+
+    status: Status
+    client_id: str
+    device: str
+    check: str
+    message: str
+    devices: int = 1
+    hard: bool = True
+
+    @property
+    def word(self) -> str:
+        """The status for people, marked while a problem still has to be seen again."""
+        return (
+            self.status.value.upper()
+            if self.hard
+            else f"{self.status.value.upper()} (new)"
+        )
+
+
+@frozen(kw_only=True)
+class SourceNote:
+    """What a source of facts came to in this run; `problem` is empty when it answered as it should."""
+
+    instance: str
+    source: str
+    reads: int = 0
+    observations: int = 0
+    quarantined: int = 0
+    problem: str = ""
+
+
+@frozen(kw_only=True)
+class HealthRun:
+    """What a sweep found, how complete it is, and what stood in its way."""
+
+    run_id: str
+    state: str
+    """`finished`, `interrupted`, or `not recorded` for a dry run and read-only mode."""
+    planned: int
+    counts: Counts
+    clients: int
+    devices: int
+    started_at: datetime
+    finished_at: datetime
+    concerns: tuple[Concern, ...] = ()
+    """Worst first; reasons for UNKNOWN are gathered by check and reason."""
+    sources: tuple[SourceNote, ...] = ()
+    notes: tuple[str, ...] = ()
+    incomplete: bool = False
+    """True when something asked for was not checked: a client another run holds, or nothing at all."""
+    results: tuple[CheckResult, ...] = ()
+    """Every result of a run over one client; empty for more clients (read them with `Health.results`)."""
+
+    @property
+    def status(self) -> Status:
+        """The worst status; UNKNOWN when the run is incomplete and found nothing worse."""
+        found = self.counts.status
+        if not self.counts.total:
+            return Status.UNKNOWN
+        return worst((found, Status.UNKNOWN)) if self.incomplete else found
+
+    @property
+    def exit_code(self) -> int:
+        """0 OK, 1 WARNING, 2 CRITICAL, 3 when something is not known and nothing is worse."""
+        return 0 if self.status is Status.SKIPPED else self.status.exit_code
+
+    def say(self) -> str:
+        """Return what people should know beyond the table."""
+        seconds = max(0.0, (self.finished_at - self.started_at).total_seconds())
+        lines = [
+            (
+                f"{self.status.value.upper()}: {self.planned} checks on {self.devices} devices of "
+                f"{self.clients} client{'' if self.clients == 1 else 's'} in {seconds:.1f} s: {self.counts}."
+            )
+        ]
+        lines += [
+            f"{note.instance} ({note.source}): {note.problem}"
+            for note in self.sources
+            if note.problem
+        ]
+        lines += self.notes
+        if self.run_id:
+            lines.append(f"Recorded as run {self.run_id}.")
+        return "\n".join(lines)
+
+    def nagios(self) -> str:
+        """Return the status line and performance data of the Monitoring Plugins."""
+        perfdata = " ".join(
+            f"'{s.value}'={getattr(self.counts, s.value)}" for s in Status
+        )
+        worst_first = "; ".join(
+            f"{c.device} {c.check}: {c.message}" for c in self.concerns[:3]
+        )
+        text = f"{self.counts}" + (f" - {worst_first}" if worst_first else "")
+        word = "OK" if self.exit_code == 0 else self.status.value.upper()
+        word = word if word in ("OK", "WARNING", "CRITICAL") else "UNKNOWN"
+        return f"{word}: {text.replace('|', '/')} | {perfdata}"
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("word", "Status"),
+            Column("client_id", "Client"),
+            Column("device", "Device"),
+            Column("check", "Check"),
+            Column("message", "Why"),
+        ),
+        rows="concerns",
+        summary=lambda run: run.say(),
+        nagios="nagios",
+        empty="Nothing is wrong.",
+    )
+
+
+@frozen(kw_only=True)
+class ClientStatusSummary:
+    """The last known status of one client: the newest result of every device and check."""
+
+    client_id: str
+    counts: Counts
+    devices: int
+    checked_at: datetime | None
+    """When the newest of the results was recorded."""
+    results: tuple[CheckResult, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """The worst of the results; UNKNOWN when there are none."""
+        return self.counts.status
+
+    @property
+    def problems(self) -> tuple[CheckResult, ...]:
+        """The results that are not OK, worst first."""
+        wrong = (
+            result
+            for result in self.results
+            if result.status not in (Status.OK, Status.SKIPPED)
+        )
+        return tuple(
+            sorted(wrong, key=lambda r: (-r.status.rank, r.device_id, r.check))
+        )
+
+
+@frozen(kw_only=True)
+class StatusLine:
+    """One line of a status table: a client or a device."""
+
+    name: str
+    status: Status
+    counts: Counts
+    checked_at: datetime | None
+    message: str = ""
+
+
+@frozen(kw_only=True)
+class HealthStatus:
+    """The last known status of some clients, or of the devices of one."""
+
+    lines: tuple[StatusLine, ...]
+    counts: Counts
+    notes: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """The worst of all."""
+        return self.counts.status
+
+    @property
+    def exit_code(self) -> int:
+        """0 OK, 1 WARNING, 2 CRITICAL, 3 when something is not known and nothing is worse."""
+        return 0 if self.status is Status.SKIPPED else self.status.exit_code
+
+    def say(self) -> str:
+        """Return the whole in one line."""
+        return "\n".join((f"{self.status.value.upper()}: {self.counts}.", *self.notes))
+
+    def nagios(self) -> str:
+        """Return the status line and performance data of the Monitoring Plugins."""
+        perfdata = " ".join(
+            f"'{s.value}'={getattr(self.counts, s.value)}" for s in Status
+        )
+        word = {0: "OK", 1: "WARNING", 2: "CRITICAL"}.get(self.exit_code, "UNKNOWN")
+        return f"{word}: {self.counts} | {perfdata}"
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("name", "Name"),
+            Column("status", "Status"),
+            Column("counts.ok", "OK"),
+            Column("counts.warning", "Warning"),
+            Column("counts.critical", "Critical"),
+            Column("counts.unknown", "Unknown"),
+            Column("counts.error", "Error"),
+            Column("checked_at", "Checked", format=local_time),
+            Column("message", "Worst"),
+        ),
+        rows="lines",
+        summary=lambda status: status.say(),
+        nagios="nagios",
+        empty="Nothing has been checked yet: run `health check --all`.",
+    )
+
+
+@frozen(kw_only=True)
+class DailySummary:
+    """One day (UTC) of one device and check, kept when the single results are gone."""
+
+    client_id: str
+    device_id: str
+    check: str
+    day: date
+    counts: Counts
+    worst: Status
+    lowest: float | None = None
+    """Smallest, largest and mean value of the check's main number; None where it has none."""
+    highest: float | None = None
+    mean: float | None = None
+
+
+@frozen(kw_only=True)
+class CheckInfo:
+    """An installed check and the limits that hold, for one client or in general."""
+
+    id: str
+    title: str
+    aliases: tuple[str, ...]
+    facts: tuple[str, ...]
+    limits: Mapping[str, Any]
+    sources: tuple[str, ...] = ()
+    """`instance:source` that can read its facts with this configuration."""
+    problem: str = ""
+
+    @property
+    def limits_text(self) -> str:
+        """The limits that are set, in one line."""
+        return self.problem or ", ".join(
+            f"{name}={value}"
+            for name, value in self.limits.items()
+            if value not in (None, (), {}, [])
+        )
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("id", "Check"),
+            Column("title", "Title"),
+            Column("facts", "Needs", format=lambda facts: " + ".join(facts)),
+            Column(
+                "sources",
+                "Read by",
+                format=lambda names: ", ".join(names) or "nothing installed",
+            ),
+            Column("limits_text", "Limits"),
+        ),
+        empty="No check is installed.",
+    )
+
+
+@frozen(kw_only=True)
+class HealthCheckConfig:
+    """A client's own health settings; None leaves a setting as it is.
+
+    `thresholds` maps `<check>.<limit>` or `<check>_percent` to a value; a value of None removes it.
+    `devices` holds the same per device, by the device's name in its id.
+    """
+
+    checks: tuple[str, ...] | None = None
+    thresholds: Mapping[str, Any] = field(factory=dict)
+    devices: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+
+
+class Health(Protocol):
+    """Health checks of the clients' devices, and what they found.
+
+    Every read is limited to the caller's scope and names its client; a client outside is not found.
+    """
+
+    async def run(
+        self,
+        ctx: Context,
+        *,
+        client_ids: Sequence[str] | None = None,
+        tier: Tier | None = None,
+        tag: str | None = None,
+        types: Sequence[str] = (),
+        limits_override: Mapping[str, Any] | None = None,
+        resume: bool = False,
+    ) -> HealthRun:
+        """Check the devices of these clients (None: of all in scope) and record what was found.
+
+        `types` are check ids or aliases (none: all). `limits_override` has the highest precedence. `resume` finishes
+        the newest run that was cut short: its own selection, only what it has not recorded. In a dry run and in
+        read-only mode everything is read and judged, nothing recorded. Raises Conflict when another run is checking
+        the same client.
+        """
+        ...
+
+    async def results(
+        self, ctx: Context, run_id: str, client_id: str
+    ) -> tuple[CheckResult, ...]:
+        """Return what one run recorded about one client, by device and check."""
+        ...
+
+    async def history(
+        self,
+        ctx: Context,
+        client_id: str,
+        *,
+        period: Period,
+        device: str | None = None,
+        check: str | None = None,
+        limit: int | None = None,
+    ) -> Listing[CheckResult]:
+        """Return recorded results of one client, newest first."""
+        ...
+
+    async def daily(
+        self,
+        ctx: Context,
+        client_id: str,
+        *,
+        period: Period,
+        device: str | None = None,
+        check: str | None = None,
+    ) -> tuple[DailySummary, ...]:
+        """Return one summary per day, device and check, oldest first, from the roll-ups and the results together."""
+        ...
+
+    async def status(self, ctx: Context, client_id: str) -> ClientStatusSummary:
+        """Return the newest result of every device and check of one client."""
+        ...
+
+    async def statuses(
+        self, ctx: Context, client_ids: Sequence[str]
+    ) -> tuple[ClientStatusSummary, ...]:
+        """Return the counts of many clients in one query, without the single results."""
+        ...
+
+    async def checks(
+        self, ctx: Context, client_id: str | None = None
+    ) -> Listing[CheckInfo]:
+        """Return the installed checks and their limits, as they hold for one client or by configuration alone."""
+        ...
+
+    async def configure(
+        self, ctx: Context, client_id: str, config: HealthCheckConfig
+    ) -> Mapping[str, Any]:
+        """Set a client's own health settings and return them all; raise InvalidParameters for a limit no check has."""
+        ...
