@@ -1,0 +1,1 @@
+"""Vendor lab: a deterministic fleet served through simulators of RMM vendors."""

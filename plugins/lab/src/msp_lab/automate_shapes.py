@@ -1,0 +1,412 @@
+"""The rows of ConnectWise Automate, field by field, made from the lab's clients and devices."""
+
+from datetime import datetime, timedelta
+
+import attrs
+
+from msp_lab import story
+from msp_lab.automate_lists import Fields, Listing
+from msp_lab.catalog import Service
+from msp_lab.chance import mix
+from msp_lab.fleet import Client, Device, Site
+from msp_lab.story import Episode
+from msp_lab.world import Job, View
+
+MIB = 1024**2
+ENROLLED = datetime.fromisoformat("2023-11-14T22:13:20+00:00")
+
+_SEVERITIES = {story.WARNING: (2, "Warning"), story.CRITICAL: (3, "Critical")}
+MONITORS = {
+    story.DISK: (77, "LT - Drive Space"),
+    story.SERVICE: (78, "LT - Services Stopped"),
+    story.CPU: (79, "LT - CPU Usage"),
+    story.MEMORY: (80, "LT - Memory Usage"),
+    story.OFFLINE: (81, "LT - Offline Agents"),
+}
+
+
+@attrs.frozen(kw_only=True)
+class Drive:
+    view: View
+    index: int
+
+
+@attrs.frozen(kw_only=True)
+class RunningService:
+    view: View
+    service: Service
+    index: int
+
+
+@attrs.frozen(kw_only=True)
+class Alert:
+    view: View
+    episode: Episode
+    raised: datetime
+    now: datetime
+
+
+@attrs.frozen(kw_only=True)
+class CommandKind:
+    id: int
+    name: str
+    description: str
+    level: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class Command:
+    job: Job
+    kind: CommandKind
+    status: str
+    done: bool
+
+
+@attrs.frozen(kw_only=True)
+class NetworkThing:
+    site: Site
+    client: Client
+    index: int
+    at: datetime
+
+
+COMMAND_KINDS = (
+    CommandKind(id=2, name="Execute Console", description="Run a console command"),
+    CommandKind(
+        id=123, name="Resend System Information", description="Send the inventory again"
+    ),
+)
+NETWORK_KINDS = (
+    (1, "Switch", "Cisco", "CBS350-24T"),
+    (2, "Firewall", "Fortinet", "FortiGate 60F"),
+    (3, "Printer", "HP", "LaserJet M507"),
+)
+
+
+def client_ref(client: Client) -> dict[str, object]:
+    return {"Id": str(client.number), "Name": client.name}
+
+
+def _site_ref(site: Site) -> dict[str, object]:
+    return {"Id": site.number, "Name": site.name}
+
+
+def alert_id(episode: Episode) -> int:
+    return mix(int(episode.uid[:8], 16), 5) & 0x7FFFFFFF
+
+
+CLIENT_FIELDS: Fields[Client] = {
+    "Id": lambda c: str(c.number),
+    "Name": lambda c: c.name,
+    "Company": lambda c: c.name,
+    "FirstName": lambda c: "Office",
+    "LastName": lambda c: "Manager",
+    "Address1": lambda c: c.sites[0].street,
+    "Address2": lambda c: "",
+    "City": lambda c: c.sites[0].city,
+    "State": lambda c: c.sites[0].state,
+    "ZipCode": lambda c: f"{10000 + c.number}",
+    "Country": lambda c: "USA",
+    "PhoneNumber": lambda c: f"555-01{c.number % 100:02d}",
+    "FaxNumber": lambda c: "",
+    "Comment": lambda c: f"Managed by the lab ({c.id})",
+    "ExternalId": lambda c: "0",
+    "UsesInHouseSupportStaff": lambda c: False,
+    "IsHiddenFromAllInclusiveGroup": lambda c: False,
+    "Locations": lambda c: [_site_ref(site) for site in c.sites],
+}
+CLIENTS: Listing[Client] = Listing(CLIENT_FIELDS, "Id")
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    site: Site
+    client: Client
+
+
+LOCATIONS: Listing[Place] = Listing(
+    {
+        "Id": lambda p: p.site.number,
+        "Client": lambda p: client_ref(p.client),
+        "Name": lambda p: p.site.name,
+        "Address1": lambda p: p.site.street,
+        "City": lambda p: p.site.city,
+        "State": lambda p: p.site.state,
+        "ZipCode": lambda p: f"{10000 + p.client.number}",
+        "Country": lambda p: "USA",
+        "Comments": lambda p: "",
+        "ProbeId": lambda p: 0,
+        "ExternalId": lambda p: 0,
+        # Real answers carry these secrets too: callers must ask to leave them out.
+        "ScriptUsername": lambda p: f"{p.client.prefix.lower()}\\deploy",
+        "ScriptPassword": lambda p: f"lab-location-{mix(p.site.number, 6):016x}",
+    },
+    "Id",
+)
+
+
+def _system_name(device: Device) -> str:
+    system = device.system
+    maker = "Microsoft " if system.family == "windows" else ""
+    return f"{maker}{system.name} x64"
+
+
+def _started(view: View) -> datetime:
+    return view.at - timedelta(hours=view.reading.boot_hours)
+
+
+COMPUTERS: Listing[View] = Listing(
+    {
+        "Id": lambda v: str(v.device.number),
+        "ComputerName": lambda v: v.device.hostname,
+        "FriendlyName": lambda v: "",
+        "Client": lambda v: client_ref(v.device.client),
+        "Location": lambda v: _site_ref(v.device.site),
+        "OperatingSystemName": lambda v: _system_name(v.device),
+        "OperatingSystemVersion": lambda v: v.device.system.version,
+        "DomainName": lambda v: v.device.domain,
+        "Status": lambda v: "Online" if v.online else "Offline",
+        "Type": lambda v: "Server" if v.device.server else "Workstation",
+        "RemoteAgentVersion": lambda v: "230.309",
+        "RemoteAgentLastContact": lambda v: v.seen_at,
+        "RemoteAgentLastInventory": lambda v: v.seen_at,
+        "LastHeartbeat": lambda v: v.seen_at,
+        "LastInventoryReceived": lambda v: v.seen_at,
+        "UTCOffset": lambda v: -8,
+        "TotalMemory": lambda v: v.device.memory_bytes // MIB,
+        "FreeMemory": lambda v: (
+            int(v.device.memory_bytes * (1 - v.reading.memory)) // MIB
+        ),
+        "CpuUsage": lambda v: round(v.reading.cpu * 100),
+        "LocalIPAddress": lambda v: v.device.ip,
+        "GatewayIPAddress": lambda v: v.device.public_ip,
+        "MACAddress": lambda v: v.device.mac.replace(":", "-"),
+        "DomainNameServers": lambda v: [f"10.{v.device.client.number % 250}.0.10"],
+        "SystemUptime": lambda v: int(v.reading.boot_hours * 60),
+        "LastStartup": _started,
+        "DateAdded": lambda v: ENROLLED,
+        "UserIdleTime": lambda v: 0,
+        "LoggedInUsers": lambda v: (
+            []
+            if v.device.server
+            else [
+                {
+                    "LoggedInUserName": f"{v.device.client.prefix}\\{v.device.user}",
+                    "ConsoleId": 1,
+                }
+            ]
+        ),
+        "LastUserName": lambda v: f"{v.device.client.prefix}\\{v.device.user}",
+        "IsMaintenanceModeEnabled": lambda v: False,
+        "IsHeartbeatEnabled": lambda v: True,
+        "IsHeartbeatRunning": lambda v: v.online,
+        "IsRebootNeeded": lambda v: v.reading.boot_hours > 720,
+        "IsVirtualMachine": lambda v: v.device.virtual,
+        "IsVirtualHost": lambda v: False,
+        "IsMaster": lambda v: False,
+        "IsNetworkProbe": lambda v: False,
+        "SerialNumber": lambda v: v.device.serial,
+        "AssetTag": lambda v: f"LAB-{v.device.number:05d}",
+        "WindowsUpdateDate": lambda v: v.seen_at,
+        "AntivirusDefinitionDate": lambda v: v.seen_at,
+        "VirusScanner": lambda v: {"Id": "1", "Name": "Microsoft Defender"},
+        "BiosManufacturer": lambda v: v.device.maker,
+        "Comment": lambda v: "",
+        "Tickets": lambda v: [],
+        "Groups": lambda v: [],
+        # The real rows are heavy with these; a hundred small numbers stand for them.
+        "OpenPortsTCP": lambda v: [135, 139, 445, 3389, *range(49664, 49690)],
+        "OpenPortsUDP": lambda v: [53, 123, 137, 138, 500, 4500, *range(49664, 49690)],
+        "IRQ": lambda v: list(range(16)),
+        "Address": lambda v: list(range(16)),
+        "DMA": lambda v: list(range(8)),
+        "UserAccounts": lambda v: ["Administrator", "Guest", v.device.user],
+        "PowerProfiles": lambda v: ["Balanced", "High performance"],
+        "HardwarePorts": lambda v: ["COM1", "USB1", "USB2"],
+    },
+    "Id",
+)
+
+
+DRIVES: Listing[Drive] = Listing(
+    {
+        "DriveId": lambda d: d.view.device.number * 8 + d.index,
+        "ComputerId": lambda d: d.view.device.number,
+        "Letter": lambda d: d.view.device.volumes[d.index].name.rstrip(":"),
+        "Size": lambda d: d.view.device.volumes[d.index].size_bytes // MIB,
+        "FreeSpace": lambda d: d.view.free_bytes(d.index) // MIB,
+        "FileSystem": lambda d: d.view.device.volumes[d.index].file_system,
+        "Model": lambda d: "SAMSUNG MZ7L3960",
+        "SmartStatus": lambda d: "OK",
+        "IsMissing": lambda d: False,
+        "VolumeName": lambda d: d.view.device.volumes[d.index].label,
+        "IsSolidState": lambda d: True,
+        "IsInternal": lambda d: True,
+        "DateLastInventoried": lambda d: d.view.seen_at,
+    },
+    "DriveId",
+)
+
+
+def _state(row: RunningService) -> str:
+    running = row.service.automatic and row.service.name not in row.view.stopped
+    return "Running" if running else "Stopped"
+
+
+SERVICES: Listing[RunningService] = Listing(
+    {
+        "ComputerServiceId": lambda s: s.view.device.number * 100 + s.index,
+        "ComputerId": lambda s: s.view.device.number,
+        "Name": lambda s: s.service.name,
+        "Description": lambda s: s.service.title,
+        "State": _state,
+        "Startup": lambda s: "Auto" if s.service.automatic else "Manual",
+        "PathName": lambda s: "",
+        "ServiceType": lambda s: "Own Process",
+        "Username": lambda s: s.service.account,
+        "DateLastInventoried": lambda s: s.view.seen_at,
+        "RunLevels": lambda s: "",
+        "Classification": lambda s: {"Id": 1, "Name": "Normal"},
+    },
+    "ComputerServiceId",
+)
+
+
+def _text(alert: Alert) -> str:
+    percent = round(alert.episode.value * 100)
+    return {
+        story.DISK: f"Drive {alert.episode.subject} below {100 - percent + 1}% free",
+        story.SERVICE: f"Service {alert.episode.subject} is not running",
+        story.CPU: f"CPU usage is {percent}%",
+        story.MEMORY: f"Memory usage is {percent}%",
+        story.OFFLINE: "Agent has not checked in",
+    }[alert.episode.kind]
+
+
+def _age(alert: Alert) -> str:
+    hours = int((alert.now - alert.raised).total_seconds() // 3600)
+    return f"{hours // 24}d {hours % 24}h" if hours >= 24 else f"{hours}h"
+
+
+ALERTS: Listing[Alert] = Listing(
+    {
+        "AlertId": lambda a: alert_id(a.episode),
+        "Client": lambda a: {
+            "Id": a.view.device.client.number,
+            "Name": a.view.device.client.name,
+        },
+        "Computer": lambda a: {
+            "Id": a.view.device.number,
+            "Name": a.view.device.hostname,
+            "ComputerStatus": "Online" if a.view.online else "Offline",
+        },
+        "Location": lambda a: _site_ref(a.view.device.site),
+        "Monitor": lambda a: dict(
+            zip(("Id", "Name"), MONITORS[a.episode.kind], strict=True)
+        ),
+        "AlertDate": lambda a: a.raised,
+        "Severity": lambda a: dict(
+            zip(("Id", "Name"), _SEVERITIES[a.episode.severity], strict=True)
+        ),
+        "Source": lambda a: "Monitor",
+        "Message": _text,
+        "FieldName": lambda a: a.episode.subject,
+        "AlertAge": _age,
+    },
+    "AlertId",
+)
+
+COMMANDS: Listing[CommandKind] = Listing(
+    {
+        "Id": lambda k: str(k.id),
+        "Name": lambda k: k.name,
+        "Description": lambda k: k.description,
+        "Level": lambda k: k.level,
+    },
+    "Id",
+)
+
+
+def _parameters(command: Command) -> list[str]:
+    found = command.job.extra["parameters"]
+    return [str(item) for item in found] if isinstance(found, list) else []
+
+
+EXECUTED: Listing[Command] = Listing(
+    {
+        "Id": lambda c: c.job.number,
+        "ComputerId": lambda c: c.job.device.number,
+        "Command": lambda c: COMMANDS.row(c.kind),
+        "Status": lambda c: c.status,
+        "Parameters": _parameters,
+        "Output": lambda c: c.job.output if c.done else "",
+        "Fastalk": lambda c: True,
+        "DateLastInventoried": lambda c: c.job.queued_at,
+    },
+    "Id",
+)
+HISTORY: Listing[Command] = Listing(
+    {
+        "Id": lambda c: c.job.number,
+        "ComputerId": lambda c: c.job.device.number,
+        "DateExecuted": lambda c: c.job.queued_at,
+        "DateFinished": lambda c: c.job.queued_at,
+        "CommandId": lambda c: c.kind.id,
+        "Command": lambda c: c.kind.name,
+        "Status": lambda c: c.status,
+        "Output": lambda c: c.job.output,
+        "Parameters": lambda c: " ".join(_parameters(c)),
+        "User": lambda c: "lab-api",
+    },
+    "Id",
+)
+
+
+def _network_kind(thing: NetworkThing) -> tuple[int, str, str, str]:
+    return NETWORK_KINDS[thing.index]
+
+
+NETWORK_DEVICES: Listing[NetworkThing] = Listing(
+    {
+        "Id": lambda n: str(n.site.number * 10 + n.index),
+        "Name": lambda n: (
+            f"{n.client.prefix}-{_network_kind(n)[1].upper()}{n.site.number}"
+        ),
+        "FriendlyName": lambda n: "",
+        "Client": lambda n: client_ref(n.client),
+        "Location": lambda n: _site_ref(n.site),
+        "LocalIPAddress": lambda n: f"10.{n.client.number % 250}.254.{n.index + 1}",
+        "MACAddress": lambda n: (
+            f"02-15-5E-{n.site.number >> 8:02X}-{n.site.number & 255:02X}-{n.index:02X}"
+        ),
+        "Status": lambda n: "Online",
+        "DeviceType": lambda n: {
+            "Id": _network_kind(n)[0],
+            "Name": _network_kind(n)[1],
+        },
+        "ManufacturerName": lambda n: _network_kind(n)[2],
+        "ModelName": lambda n: _network_kind(n)[3],
+        "LastContact": lambda n: n.at,
+        "Uptime": lambda n: 3600 * 24 * 30,
+        "SNMPCommunityGet": lambda n: f"lab-community-{mix(n.site.number, 8):016x}",
+    },
+    "Id",
+)
+
+SYSTEMS: Listing[View] = Listing(
+    {
+        "ComputerId": lambda v: v.device.number,
+        "Name": lambda v: _system_name(v.device),
+        "Version": lambda v: v.device.system.version,
+        "MajorVersion": lambda v: int(v.device.system.version.split(".")[0]),
+        "MinorVersion": lambda v: int(v.device.system.version.split(".")[1]),
+        "ServicePackName": lambda v: "",
+        "Is64Bit": lambda v: True,
+        "IsServer": lambda v: v.device.server,
+        "IsDomainController": lambda v: v.device.role.code == "DC",
+        "Domain": lambda v: v.device.domain,
+        "InstallDate": lambda v: ENROLLED,
+        "Edition": lambda v: "Standard" if v.device.server else "Pro",
+    },
+    "ComputerId",
+)
