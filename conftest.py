@@ -17,12 +17,8 @@ _QUIET = (
     HealthCheck.data_too_large,
 )  # about the machine, not the code
 settings.register_profile("dev", deadline=None, suppress_health_check=_QUIET)
-settings.register_profile(
-    "ci", deadline=None, suppress_health_check=_QUIET, derandomize=True
-)
-settings.register_profile(
-    "fuzz", deadline=None, suppress_health_check=_QUIET, max_examples=10_000
-)
+settings.register_profile("ci", deadline=None, suppress_health_check=_QUIET, derandomize=True)
+settings.register_profile("fuzz", deadline=None, suppress_health_check=_QUIET, max_examples=10_000)
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
@@ -71,9 +67,7 @@ def _guarded(real: Callable[..., Any]) -> Callable[..., Any]:
         inet = self.family in {socket.AF_INET, socket.AF_INET6}
         if inet and not _is_local(args[-1]):
             _outside.append(f"{real.__name__} to {args[-1]!r}")
-            raise ConnectionRefusedError(
-                f"tests may not reach {args[-1]!r}: only loopback is open"
-            )
+            raise ConnectionRefusedError(f"tests may not reach {args[-1]!r}: only loopback is open")
         return real(self, *args)
 
     return call
@@ -105,19 +99,8 @@ def pytest_runtest_makereport(
     """Turn a skip into a failure where CI must have what the test needs."""
     report = yield
     needs = _PREPARED.intersection(mark.name for mark in item.iter_markers())
-    if (
-        os.environ.get("CI")
-        and needs
-        and report.skipped
-        and not hasattr(report, "wasxfail")
-    ):
-        reason = (
-            report.longrepr[2]
-            if isinstance(report.longrepr, tuple)
-            else report.longrepr
-        )
+    if os.environ.get("CI") and needs and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
-        report.longrepr = (
-            f"skipped in CI, where {'/'.join(sorted(needs))} tests must run: {reason}"
-        )
+        report.longrepr = f"skipped in CI, where {'/'.join(sorted(needs))} tests must run: {reason}"
     return report

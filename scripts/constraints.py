@@ -19,10 +19,7 @@ EXPORT = (
     "export --quiet --all-packages --all-extras --all-groups --no-hashes --no-emit-workspace "
     "--no-header --no-annotate --format requirements.txt"
 )
-LIST = re.compile(
-    r"^constraint-dependencies = \[.*?^\]$|^constraint-dependencies = \[\]$",
-    re.MULTILINE | re.DOTALL,
-)
+LIST = re.compile(r"^constraint-dependencies = \[(?:\]|\n.*?^\])$", re.MULTILINE | re.DOTALL)
 
 
 def project_files(root: Path) -> list[Path]:
@@ -52,9 +49,7 @@ def package_name(requirement: str) -> str:
 def unpinned(root: Path) -> list[str]:
     """Name what a project of the workspace asks for and no pin covers."""
     pins = {package_name(pin) for pin in pinned(root)}
-    projects = [
-        tomllib.loads(file.read_text(encoding="utf-8")) for file in project_files(root)
-    ]
+    projects = [tomllib.loads(file.read_text(encoding="utf-8")) for file in project_files(root)]
     ours = {package_name(project["project"]["name"]) for project in projects}
     missing = set()
     for project in projects:
@@ -69,14 +64,10 @@ def unpinned(root: Path) -> list[str]:
 
 def with_pins(project: str, pins: list[str]) -> str:
     """Give the text of pyproject.toml with `pins` in place of the ones it holds."""
-    lines = "".join(
-        f"    '{pin}',\n" if '"' in pin else f'    "{pin}",\n' for pin in pins
-    )
+    lines = "".join(f"    '{pin}',\n" if '"' in pin else f'    "{pin}",\n' for pin in pins)
     text, count = LIST.subn(lambda _: f"constraint-dependencies = [\n{lines}]", project)
     if count != 1:
-        raise SystemExit(
-            "pyproject.toml holds no constraint-dependencies list of its own lines"
-        )
+        raise SystemExit("pyproject.toml holds no constraint-dependencies list of its own lines")
     return text
 
 
@@ -89,42 +80,26 @@ def resolve(root: Path, pins: list[str]) -> list[str]:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, copy)
         project = away / "pyproject.toml"
-        project.write_text(
-            with_pins(project.read_text(encoding="utf-8"), pins), encoding="utf-8"
-        )
+        project.write_text(with_pins(project.read_text(encoding="utf-8"), pins), encoding="utf-8")
         command = [str(Path(sys.executable).with_name("uv")), *EXPORT.split()]
-        done = subprocess.run(
-            command, cwd=away, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=away, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"uv could not resolve the workspace:\n{done.stderr}")
-    return [
-        re.sub(r"\s+;\s+", " ; ", line.strip())
-        for line in done.stdout.splitlines()
-        if line
-    ]
+    return [re.sub(r"\s+;\s+", " ; ", line.strip()) for line in done.stdout.splitlines() if line]
 
 
 def main() -> None:
     """Resolve, then write both lists."""
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    arguments.add_argument(
-        "--upgrade", action="store_true", help="newest of everything"
-    )
+    arguments.add_argument("--upgrade", action="store_true", help="newest of everything")
     upgrade = arguments.parse_args().upgrade
     pins = resolve(ROOT, [] if upgrade else pinned(ROOT))
     if any("://" in pin for pin in pins):
-        raise SystemExit(
-            "a pin holds an address; it would tie every user to one registry"
-        )
+        raise SystemExit("a pin holds an address; it would tie every user to one registry")
     project = ROOT / "pyproject.toml"
-    project.write_text(
-        with_pins(project.read_text(encoding="utf-8"), pins), encoding="utf-8"
-    )
+    project.write_text(with_pins(project.read_text(encoding="utf-8"), pins), encoding="utf-8")
     header = "# Written by scripts/constraints.py; use with: pip install -c constraints.txt\n"
-    (ROOT / "constraints.txt").write_text(
-        header + "\n".join(pins) + "\n", encoding="utf-8"
-    )
+    (ROOT / "constraints.txt").write_text(header + "\n".join(pins) + "\n", encoding="utf-8")
     print(f"{len(pins)} pins in pyproject.toml and constraints.txt")
 
 

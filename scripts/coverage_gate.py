@@ -57,9 +57,7 @@ def main() -> int:
     lines = measure()
     width = max(map(len, lines), default=0)
     for name, found in sorted(lines.items()):
-        print(
-            f"{name:{width}}  {found.covered:6} of {found.total:6} lines  {found.percent:5.1f} %"
-        )
+        print(f"{name:{width}}  {found.covered:6} of {found.total:6} lines  {found.percent:5.1f} %")
     kernel = lines.get("msp_core", Lines())
     overall = Lines(
         covered=sum(found.covered for found in lines.values()),

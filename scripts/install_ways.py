@@ -32,19 +32,13 @@ def copy_tracked(target: Path) -> None:
 def environment(home: Path) -> dict[str, str]:
     """Give the environment of a new user: own home, this Python and uv, nothing else of ours."""
     dropped = ("PYTHON", "VIRTUAL_ENV", "COVERAGE", "MSP_")
-    kept = {
-        key: value for key, value in os.environ.items() if not key.startswith(dropped)
-    }
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     cache = Path(os.environ.get("UV_CACHE_DIR", Path.home() / ".cache" / "uv"))
     programs = home / "programs"
     programs.mkdir()
     (programs / "uv").symlink_to(Path(sys.executable).with_name("uv"))
     (programs / "python3").symlink_to(Path(sys.executable).resolve())
-    others = [
-        part
-        for part in kept["PATH"].split(os.pathsep)
-        if not part.startswith(str(ROOT))
-    ]
+    others = [part for part in kept["PATH"].split(os.pathsep) if not part.startswith(str(ROOT))]
     return kept | {
         "HOME": str(home),
         "NO_COLOR": "1",

@@ -121,14 +121,10 @@ def imports_of(tree: ast.Module) -> Iterator[Import]:
 
 def within(target: str, *modules: str) -> bool:
     """Tell whether `target` is one of the modules or a name in one of them."""
-    return any(
-        target == module or target.startswith(f"{module}.") for module in modules
-    )
+    return any(target == module or target.startswith(f"{module}.") for module in modules)
 
 
-def between_packages(
-    package: Package, target: str, known: dict[str, Package]
-) -> str | None:
+def between_packages(package: Package, target: str, known: dict[str, Package]) -> str | None:
     """Name the rule that an import across packages breaks."""
     top = target.partition(".")[0]
     if top == "httpx" and package.name != "msp_http":
@@ -142,11 +138,7 @@ def between_packages(
         open_modules = ["msp_core.v1"]
         if package.layer is Layer.LAB:
             open_modules.append("msp_core.testing")
-        return (
-            None
-            if within(target, *open_modules)
-            else "plugins import msp_core.v1 alone"
-        )
+        return None if within(target, *open_modules) else "plugins import msp_core.v1 alone"
     if other.layer in {Layer.LEAF, Layer.SURFACE, Layer.LAB, Layer.BUNDLE}:
         return f"nobody imports {other.layer.value}"
     if other.name == "msp_http":
@@ -197,10 +189,7 @@ def main() -> int:
     """Print what is broken; the exit code says whether anything is."""
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1]
     broken = violations(root.resolve())
-    print(
-        "\n".join(broken)
-        or f"layers: {len(packages(root))} packages, every import in its place"
-    )
+    print("\n".join(broken) or f"layers: {len(packages(root))} packages, every import in its place")
     return 1 if broken else 0
 
 

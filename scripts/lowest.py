@@ -23,15 +23,10 @@ def main() -> int:
         ]:
             declared = tomllib.loads(project.read_text(encoding="utf-8"))
             extras = ",".join(declared["project"].get("optional-dependencies", ()))
-            install += [
-                "--editable",
-                f"{project.parent}[{extras}]" if extras else project.parent,
-            ]
+            install += ["--editable", f"{project.parent}[{extras}]"]
             if "test" in declared.get("dependency-groups", {}):
                 install += ["--group", f"{project}:test"]
-        subprocess.run(
-            [UV, "venv", "--quiet", "--python", sys.executable, folder], check=True
-        )
+        subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, folder], check=True)
         # Away from the root, whose exact pins would hold here too
         subprocess.run(install, cwd=folder, check=True)
         tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", FAST]

@@ -72,10 +72,7 @@ def build(target: Path) -> dict[str, Wheel]:
         [UV, "build", "--quiet", "--all-packages", "--wheel", "--out-dir", str(target)],
         ROOT,
     )
-    files = {
-        canonicalize_name(file.name.split("-")[0]): file
-        for file in target.glob("*.whl")
-    }
+    files = {canonicalize_name(file.name.split("-")[0]): file for file in target.glob("*.whl")}
     wheels: dict[str, Wheel] = {}
     for project in [
         ROOT / "pyproject.toml",
@@ -86,13 +83,9 @@ def build(target: Path) -> dict[str, Wheel]:
         group = declared.get("dependency-groups", {}).get("test", [])
         with ZipFile(files[name]) as archive:
             inside = archive.namelist()
-            metadata = next(
-                entry for entry in inside if entry.endswith(".dist-info/METADATA")
-            )
+            metadata = next(entry for entry in inside if entry.endswith(".dist-info/METADATA"))
             headers = HeaderParser().parsestr(archive.read(metadata).decode())
-        package = next(
-            entry.split("/")[0] for entry in inside if entry.startswith("msp_")
-        )
+        package = next(entry.split("/")[0] for entry in inside if entry.startswith("msp_"))
         if f"{package}/py.typed" not in inside:
             raise SystemExit(f"{name}: the wheel holds no {package}/py.typed")
         wheels[name] = Wheel(
@@ -101,9 +94,7 @@ def build(target: Path) -> dict[str, Wheel]:
             source=project.parent,
             package=package,
             requires=tuple(map(Requirement, headers.get_all("Requires-Dist", []))),
-            test_group=tuple(
-                Requirement(line) for line in group if isinstance(line, str)
-            ),
+            test_group=tuple(Requirement(line) for line in group if isinstance(line, str)),
             extras=tuple(headers.get_all("Provides-Extra", [])),
         )
     return wheels
@@ -112,9 +103,7 @@ def build(target: Path) -> dict[str, Wheel]:
 def applies(requirement: Requirement, extras: set[str]) -> bool:
     """Tell whether a declared requirement holds here, with these extras of its owner chosen."""
     marker = requirement.marker
-    return marker is None or any(
-        marker.evaluate({"extra": extra}) for extra in ("", *extras)
-    )
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
 
 def arguments(wanted: Iterable[Requirement], wheels: dict[str, Wheel]) -> list[str]:
@@ -137,9 +126,7 @@ def arguments(wanted: Iterable[Requirement], wheels: dict[str, Wheel]) -> list[s
             continue
         extras.setdefault(name, set()).update(need.extras)
         inner = (further for further in wheel.requires if applies(further, need.extras))
-        queue += [
-            further for further in inner if canonicalize_name(further.name) in wheels
-        ]
+        queue += [further for further in inner if canonicalize_name(further.name) in wheels]
     ours = []
     for ours_name, chosen in sorted(extras.items()):
         picked = f"[{','.join(sorted(chosen))}]" if chosen else ""
@@ -150,9 +137,7 @@ def arguments(wanted: Iterable[Requirement], wheels: dict[str, Wheel]) -> list[s
 def run(command: list[str], folder: Path, *, timeout_s: float = 600) -> str:
     """Run one step in `folder` with nothing of this process's Python in its environment."""
     dropped = ("PYTHON", "VIRTUAL_ENV", "COVERAGE", "PYTEST")
-    kept = {
-        key: value for key, value in os.environ.items() if not key.startswith(dropped)
-    }
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     done = subprocess.run(
         command,
         cwd=folder,
@@ -198,17 +183,13 @@ def try_alone(wheel: Wheel, wheels: dict[str, Wheel], scratch: Path) -> str:
         raise Failure("it has no tests")
     kit = [itself, Requirement("msp-core[testing]"), *wheel.test_group]
     run([*install, *arguments(kit, wheels)], home)
-    shutil.copytree(
-        wheel.tests, home / "tests", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(wheel.tests, home / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     for name in (
         "conftest.py",
         "pyproject.toml",
     ):  # the rules and settings of every test here
         shutil.copy(ROOT / name, home / name)
-    printed = run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", FAST], home
-    )
+    printed = run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", FAST], home)
     closing = printed.strip().splitlines()[-1]
     if not re.search(r"\d+ passed", closing):
         raise Failure(f"no test ran: {closing}")
@@ -234,9 +215,7 @@ def attempt(wheel: Wheel, wheels: dict[str, Wheel], scratch: Path) -> bool:
 
 def main() -> int:
     """Try every wheel, or the ones named, two at a time."""
-    named = {
-        canonicalize_name(f"msp-{word.removeprefix('msp-')}") for word in sys.argv[1:]
-    }
+    named = {canonicalize_name(f"msp-{word.removeprefix('msp-')}") for word in sys.argv[1:]}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         try:
@@ -246,9 +225,7 @@ def main() -> int:
             return 1
         chosen = [wheel for name, wheel in wheels.items() if not named or name in named]
         with ThreadPoolExecutor(2) as pool:
-            went = list(
-                pool.map(partial(attempt, wheels=wheels, scratch=scratch), chosen)
-            )
+            went = list(pool.map(partial(attempt, wheels=wheels, scratch=scratch), chosen))
     print(f"wheels: {sum(went)} passed, {len(went) - sum(went)} failed")
     return 0 if went and all(went) else 1
 

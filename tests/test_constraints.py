@@ -32,6 +32,8 @@ def test_pins_replace_the_ones_that_stand() -> None:
     after = constraints.with_pins(before, pins)
     assert tomllib.loads(after)["tool"]["uv"]["constraint-dependencies"] == pins
     assert constraints.with_pins(after, constraints.pinned(ROOT)) == before
+    empty = constraints.with_pins(before, [])
+    assert constraints.with_pins(empty.replace("= [\n]", "= []"), pins) == after
 
 
 def test_a_dependency_without_a_pin_is_named(tmp_path: Path) -> None:

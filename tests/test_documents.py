@@ -50,9 +50,7 @@ def program(line: str) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=document_id)
 def test_every_command_is_of_a_known_kind(document: Path) -> None:
     """A command in a document is ours, a make target, a script that exists, or a set-up step."""
-    targets = set(
-        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    )
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in lines(document):
         name = program(line)
         if name == "make":
@@ -67,11 +65,7 @@ def test_every_command_is_of_a_known_kind(document: Path) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [
-        found
-        for found in DOCUMENTS
-        if any("msp" in program(line) for line in lines(found))
-    ],
+    [found for found in DOCUMENTS if any("msp" in program(line) for line in lines(found))],
     ids=document_id,
 )
 @pytest.mark.timeout(300)
@@ -82,9 +76,7 @@ def test_the_commands_of_a_document_work(document: Path, tmp_path: Path) -> None
     may find it in a bad state (exit 1 or 2); the others must succeed.
     """
     dropped = ("MSP_", "PYTEST")
-    env = {
-        key: value for key, value in os.environ.items() if not key.startswith(dropped)
-    }
+    env = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     path = f"{PROGRAMS}{os.pathsep}{env['PATH']}"
     env |= {"HOME": str(tmp_path), "NO_COLOR": "1", "PATH": path}
     data = tmp_path / "data"
@@ -109,9 +101,7 @@ def test_the_commands_of_a_document_work(document: Path, tmp_path: Path) -> None
             )
             said = f"$ {typed}\n{done.stdout}\n{done.stderr}"
             assert "Traceback" not in done.stderr, said
-            assert done.returncode in ({0, 1, 2} if JUDGING.search(typed) else {0}), (
-                said
-            )
+            assert done.returncode in ({0, 1, 2} if JUDGING.search(typed) else {0}), said
     finally:
         for process in running:
             process.terminate()
@@ -122,9 +112,7 @@ def test_links_between_documents_lead_somewhere() -> None:
     """No relative link in a document points at a file that is not there."""
     broken = []
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
-        text = re.sub(
-            r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL
-        )
+        text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
             if "://" not in target and not (document.parent / target).exists():
                 broken.append(f"{document_id(document)}: {target}")

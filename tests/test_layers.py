@@ -9,9 +9,7 @@ from scripts import layers
 ROOT = Path(__file__).parents[1]
 
 
-def plant(
-    root: Path, plugin_id: str, files: dict[str, str], requires: str = ""
-) -> None:
+def plant(root: Path, plugin_id: str, files: dict[str, str], requires: str = "") -> None:
     package = f"msp_{plugin_id.replace('-', '_')}"
     home = root / "plugins" / plugin_id
     source = home / "src" / package
@@ -29,9 +27,7 @@ def plant(
 def house(tmp_path: Path) -> Path:
     """Give a small workspace in which every import is in its place."""
     (tmp_path / "msp_core").mkdir()
-    (tmp_path / "msp_core" / "__init__.py").write_text(
-        "import attrs\n", encoding="utf-8"
-    )
+    (tmp_path / "msp_core" / "__init__.py").write_text("import attrs\n", encoding="utf-8")
     plant(
         tmp_path,
         "store",
@@ -126,9 +122,7 @@ def test_a_tidy_house_is_left_alone(house: Path) -> None:
         ("health", "run.py", "import msp_dashboard.page\n", "nobody imports a surface"),
     ],
 )
-def test_a_breach_is_named(
-    house: Path, plugin_id: str, name: str, text: str, rule: str
-) -> None:
+def test_a_breach_is_named(house: Path, plugin_id: str, name: str, text: str, rule: str) -> None:
     """Each rule catches the import that breaks it, and only that one."""
     plant(house, "dashboard", {})
     plant(house, plugin_id, {name: text}, requires="msp-core")

@@ -29,9 +29,7 @@ WHEELS = {
 
 def test_our_own_names_are_never_asked_from_an_index() -> None:
     """A wheel brings the wheels of this build that it needs, and theirs; the index the others."""
-    assert arguments(
-        [Requirement("msp-clients"), Requirement("syrupy>=4")], WHEELS
-    ) == [
+    assert arguments([Requirement("msp-clients"), Requirement("syrupy>=4")], WHEELS) == [
         "msp-clients @ file:///wheels/msp-clients.whl",
         "msp-core @ file:///wheels/msp-core.whl",
         "msp-store @ file:///wheels/msp-store.whl",

@@ -19,9 +19,7 @@ def project(folder: Path) -> dict[str, Any]:
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True
-    )
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("not a git clone")
     return [ROOT / name for name in listed.stdout.split("\0") if name]
@@ -53,9 +51,7 @@ def test_dependencies_are_bounded(file: Path) -> None:
     for extra in declared.get("optional-dependencies", {}).values():
         needs += extra
     own = {need for need in needs if re.match(rf"{declared['name']}\[", need)}
-    loose = [
-        need for need in needs if need not in own and not (">=" in need and "<" in need)
-    ]
+    loose = [need for need in needs if need not in own and not (">=" in need and "<" in need)]
     assert loose == []
     if file.parent != ROOT:
         assert any(need.startswith("msp-core>=0.1,<0.2") for need in needs)
@@ -64,9 +60,7 @@ def test_dependencies_are_bounded(file: Path) -> None:
 def test_every_member_is_found_by_the_others() -> None:
     """A plugin that another one may need is in the root's list of workspace sources."""
     sources = project(ROOT)["tool"]["uv"]["sources"]
-    assert [
-        plugin.name for plugin in PLUGINS if f"msp-{plugin.name}" not in sources
-    ] == []
+    assert [plugin.name for plugin in PLUGINS if f"msp-{plugin.name}" not in sources] == []
 
 
 def test_test_files_have_names_of_their_own() -> None:
@@ -75,9 +69,7 @@ def test_test_files_have_names_of_their_own() -> None:
         *ROOT.glob("tests/**/test_*.py"),
         *ROOT.glob("plugins/*/tests/**/test_*.py"),
     ]
-    assert [
-        name for name, n in Counter(file.name for file in files).items() if n > 1
-    ] == []
+    assert [name for name, n in Counter(file.name for file in files).items() if n > 1] == []
 
 
 def test_no_machine_is_named() -> None:
@@ -112,25 +104,18 @@ def test_no_source_file_is_too_long() -> None:
     """A module holds one idea; one beyond 420 lines holds two."""
     files = [*ROOT.glob("msp_core/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
     files += ROOT.glob("scripts/*.py")
-    long = {
-        file.relative_to(ROOT).as_posix(): len(file.read_text().splitlines())
-        for file in files
-    }
+    long = {file.relative_to(ROOT).as_posix(): len(file.read_text().splitlines()) for file in files}
     assert {name: count for name, count in long.items() if count > 420} == {}
 
 
 def test_workflows_run_the_commands_of_the_makefile() -> None:
     """What the hosted CI runs is what a contributor runs."""
-    targets = set(
-        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    )
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
         text = workflow.read_text(encoding="utf-8")
         for command in re.findall(r"^\s*- run: (.+)$", text, re.MULTILINE):
             words = command.split()
-            assert words == ["bash", ".ci/run"] or (
-                words[0] == "make" and words[1] in targets
-            )
+            assert words == ["bash", ".ci/run"] or (words[0] == "make" and words[1] in targets)
         used = re.findall(r"uses: \S+@(\S+)", text)
         assert used
         assert all(re.fullmatch(r"[0-9a-f]{40}", version) for version in used)
