@@ -60,13 +60,19 @@ def follow(way: str, guide: dict[str, list[str]]) -> None:
 
         def step(line: str, where: Path) -> None:
             print("$", line, flush=True)
-            subprocess.run(
+            done = subprocess.run(
                 ["bash", "-ec", line],
                 cwd=where,
                 env=env,
-                check=True,
+                check=False,
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
             )
+            if done.returncode:
+                tail = "\n".join(done.stdout.splitlines()[-30:])
+                raise SystemExit(f"{tail}\nFAILED: {line} exited {done.returncode}")
 
         for line in guide[way]:
             step(line, clone)
@@ -76,19 +82,14 @@ def follow(way: str, guide: dict[str, list[str]]) -> None:
             step(line, data)
 
 
-def main() -> int:
+def main() -> None:
     """Follow every way; a command that fails ends the script."""
     guide = commands(GUIDE)
     for way in WAYS:
         print(f"== {way}", flush=True)
-        try:
-            follow(way, guide)
-        except subprocess.CalledProcessError as error:
-            print(f"FAILED: {error.cmd[-1]} exited {error.returncode}")
-            return 1
+        follow(way, guide)
     print("both ways work")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -57,6 +57,15 @@ def test_dependencies_are_bounded(file: Path) -> None:
         assert any(need.startswith("msp-core>=0.1,<0.2") for need in needs)
 
 
+def test_news_fragments_are_read() -> None:
+    """A fragment with an unknown type would be left out of the changelog."""
+    kinds = {kind["directory"] for kind in project(ROOT)["tool"]["towncrier"]["type"]}
+    fragments = [*ROOT.glob("news/*"), *ROOT.glob("plugins/*/news/*")]
+    names = [file.name for file in fragments if file.name != ".gitignore"]
+    good = re.compile(rf"\+?[\w-]+\.({'|'.join(kinds)})\.md")
+    assert [name for name in names if not good.fullmatch(name)] == []
+
+
 def test_every_member_is_found_by_the_others() -> None:
     """A plugin that another one may need is in the root's list of workspace sources."""
     sources = project(ROOT)["tool"]["uv"]["sources"]
