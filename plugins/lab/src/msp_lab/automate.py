@@ -1,13 +1,13 @@
 """The ConnectWise Automate simulator: tokens, lists, commands and installers."""
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from typing import TypeVar
 
 from msp_lab import automate_shapes as shapes
+from msp_lab.automate_computers import COMPUTERS, SYSTEMS
 from msp_lab.automate_lists import Kept, Listing, plain
+from msp_lab.automate_login import Login
 from msp_lab.chance import token
-from msp_lab.credentials import credentials
 from msp_lab.fleet import AUTOMATE, Client
 from msp_lab.web import Call, Handler, Refusal, Reply, Router, encode, reply
 from msp_lab.world import Job, View, World
@@ -26,19 +26,17 @@ class Automate:
 
     def __init__(self, world: World, *, token_seconds: float = 3600) -> None:
         self.world = world
-        self.token_seconds = token_seconds
+        self.login = Login(world, token_seconds)
         self.router = Router(ignore_case=True)
-        self._tokens: dict[str, float] = {}
         self._installers: dict[str, float] = {}
         self._answers: dict[str, Kept] = {}
-        self._issued = 0
         self._routes()
 
     def _routes(self) -> None:
         open_, add = self._add_open, self._add
-        open_("GET", "/apitoken", self._login_info)
-        open_("POST", "/apitoken", self._login)
-        add("POST", "/apitoken/refresh", self._refresh)
+        open_("GET", "/apitoken", self.login.info)
+        open_("POST", "/apitoken", self.login.login)
+        add("POST", "/apitoken/refresh", self.login.refresh)
         add("GET", "/PatchInformation", self._patch_information)
         add("GET", "/DatabaseServerTime", self._server_time)
         add("GET", "/Clients", self._clients)
@@ -47,7 +45,7 @@ class Automate:
         add("GET", "/Locations/{location}", self._location)
         add("GET", "/Computers", self._computers)
         add("GET", "/Computers/Drives", self._drives)
-        add("GET", "/Computers/MaintenanceModes", lambda call: reply([]))
+        add("GET", "/Computers/MaintenanceModes", lambda _: reply([]))
         add("GET", "/Computers/{computer}", self._computer)
         add("GET", "/Computers/{computer}/Services", self._services)
         add("GET", "/Computers/{computer}/OperatingSystem", self._operating_system)
@@ -65,15 +63,15 @@ class Automate:
 
     def _add_open(self, method: str, path: str, handler: Handler) -> None:
         def guarded(call: Call) -> Reply:
-            self._check_integration(call)
+            self.login.check_integration(call)
             return handler(call)
 
         self.router.add(method, BASE + path, guarded)
 
     def _add(self, method: str, path: str, handler: Handler) -> None:
         def guarded(call: Call) -> Reply:
-            self._check_integration(call)
-            self._authorise(call)
+            self.login.check_integration(call)
+            self.login.authorise(call)
             return handler(call)
 
         self.router.add(method, BASE + path, guarded)
@@ -82,7 +80,7 @@ class Automate:
         """Leave the call as it is: this vendor has one form of each path."""
 
     def revoke_tokens(self) -> None:
-        self._tokens.clear()
+        self.login.revoke()
 
     def is_login(self, path: str) -> bool:
         return path.lower().startswith(f"{BASE}/apitoken")
@@ -103,83 +101,6 @@ class Automate:
             "errors": [{"message": refusal.text}],
         }
         return Reply(status=refusal.status, body=encode(body))
-
-    # Tokens
-
-    def _check_integration(self, call: Call) -> None:
-        if (
-            call.headers.get("clientId")
-            != credentials(self.world.seed)["automate/client_id"]
-        ):
-            raise Refusal(401, "The clientId header is missing or unknown")
-
-    def _authorise(self, call: Call) -> None:
-        kind, _, value = call.headers.get("Authorization", "").partition(" ")
-        if (
-            kind.lower() != "bearer"
-            or self._tokens.get(value, 0.0) <= self.world.clock.elapsed()
-        ):
-            raise Refusal(401, "The access token is invalid or has expired")
-
-    def _login_info(self, _: Call) -> Reply:
-        return reply(
-            {"AllowDirect": True, "AllowServiceRegistration": False, "Services": []}
-        )
-
-    def _login(self, call: Call) -> Reply:
-        try:
-            body = call.json()
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            raise Refusal(400, "UserName and Password are required")
-        given = {str(name).lower(): value for name, value in body.items()}
-        known = credentials(self.world.seed)
-        name, password = given.get("username"), given.get("password")
-        users = (known["automate/username"], known["automate/mfa_username"])
-        if name not in users or password != known["automate/password"]:
-            raise Refusal(401, "Invalid credentials")
-        second = name == known["automate/mfa_username"]
-        passcode = given.get("twofactorpasscode")
-        if second and not passcode:
-            # The vendor answers a pending second factor with status 200 and without a token.
-            return reply(self._result(None, name, pending=True))
-        if second and passcode != known["automate/mfa_passcode"]:
-            raise Refusal(401, "Invalid two factor passcode")
-        return reply(self._result(self._issue(), name, pending=False))
-
-    def _issue(self) -> str:
-        self._issued += 1
-        value = token("lab-automate", self.world.seed, self._issued)
-        self._tokens[value] = self.world.clock.elapsed() + self.token_seconds
-        return value
-
-    def _result(
-        self, value: str | None, user: object, *, pending: bool
-    ) -> dict[str, object]:
-        now = self.world.clock.now()
-        expires = now + timedelta(seconds=self.token_seconds)
-        return {
-            "AccessToken": value,
-            "TokenType": "Bearer",
-            "ExpirationDate": plain(expires),
-            "AbsoluteExpirationDate": plain(now + timedelta(hours=12)),
-            "UserId": "7",
-            "InternalUserName": user,
-            "IsTwoFactorRequired": pending,
-            "IsInternalTwoFactorRequired": False,
-        }
-
-    def _refresh(self, call: Call) -> Reply:
-        try:
-            old = call.json()
-        except ValueError:
-            old = None
-        if not isinstance(old, str) or old not in self._tokens:
-            raise Refusal(401, "The token to refresh is unknown")
-        del self._tokens[old]
-        name = credentials(self.world.seed)["automate/username"]
-        return reply(self._result(self._issue(), name, pending=False))
 
     # Server
 
@@ -244,7 +165,7 @@ class Automate:
         return found
 
     def _computers(self, call: Call) -> Reply:
-        return shapes.COMPUTERS.answer(
+        return COMPUTERS.answer(
             call,
             self._views,
             kept=self._kept("computers"),
@@ -252,7 +173,7 @@ class Automate:
         )
 
     def _computer(self, call: Call) -> Reply:
-        return reply(shapes.COMPUTERS.row(self._view(call)))
+        return reply(COMPUTERS.row(self._view(call)))
 
     def _all_drives(self) -> Iterator[shapes.Drive]:
         for view in self._views():
@@ -278,7 +199,7 @@ class Automate:
         return shapes.SERVICES.answer(call, rows, kept=kept, key=lambda s: s.index)
 
     def _operating_system(self, call: Call) -> Reply:
-        return reply(shapes.SYSTEMS.row(self._view(call)))
+        return reply(SYSTEMS.row(self._view(call)))
 
     # Alerts
 
@@ -303,9 +224,7 @@ class Automate:
         return shapes.ALERTS.answer(call, lambda: self._alert_rows([view]))
 
     def _alert(self, call: Call) -> Reply:
-        return _single(
-            shapes.ALERTS, self._alert_rows(self._views()), call.params["alert"]
-        )
+        return _single(shapes.ALERTS, self._alert_rows(self._views()), call.params["alert"])
 
     # Commands
 
@@ -331,9 +250,7 @@ class Automate:
 
     def _history(self, call: Call) -> Reply:
         view = self._view(call)
-        return shapes.HISTORY.answer(
-            call, lambda: [c for c in self._jobs(view) if c.done]
-        )
+        return shapes.HISTORY.answer(call, lambda: [c for c in self._jobs(view) if c.done])
 
     def _execute(self, call: Call) -> Reply:
         view = self._view(call)
@@ -350,11 +267,7 @@ class Automate:
             raise Refusal(400, "Parameters must be a list")
         if kind.id == CONSOLE_COMMAND and not parameters:
             raise Refusal(400, "The command needs a parameter")
-        text = (
-            str(parameters[0])
-            if kind.id == CONSOLE_COMMAND
-            else "echo inventory requested"
-        )
+        text = str(parameters[0]) if kind.id == CONSOLE_COMMAND else "echo inventory requested"
         job = self.world.run(
             view,
             vendor=AUTOMATE,
@@ -373,9 +286,7 @@ class Automate:
         at = self.world.clock.at(self.world.clock.tick())
         for place in self._places():
             for index in range(len(shapes.NETWORK_KINDS)):
-                yield shapes.NetworkThing(
-                    site=place.site, client=place.client, index=index, at=at
-                )
+                yield shapes.NetworkThing(site=place.site, client=place.client, index=index, at=at)
 
     def _network_devices(self, call: Call) -> Reply:
         return shapes.NETWORK_DEVICES.answer(call, self._things)
@@ -392,9 +303,7 @@ class Automate:
             raise Refusal(400, "LocationId and InstallerType are required numbers")
         if all(place.site.number != location for place in self._places()):
             raise Refusal(404, "Location not found")
-        value = token(
-            "lab-installer", self.world.seed, location, kind, len(self._installers)
-        )
+        value = token("lab-installer", self.world.seed, location, kind, len(self._installers))
         self._installers[value] = self.world.clock.elapsed() + INSTALLER_HOURS * 3600
         return reply(value)
 

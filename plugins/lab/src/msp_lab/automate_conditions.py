@@ -66,11 +66,7 @@ class _Parser:
         return " ".join(token.text for token in self._tokens[self._place :])
 
     def _peek(self) -> str:
-        return (
-            self._tokens[self._place].text.lower()
-            if self._place < len(self._tokens)
-            else ""
-        )
+        return self._tokens[self._place].text.lower() if self._place < len(self._tokens) else ""
 
     def _take(self) -> _Token:
         if self._place >= len(self._tokens):
@@ -81,31 +77,21 @@ class _Parser:
     def _expect(self, text: str) -> None:
         found = self._take()
         if found.text != text:
-            raise Refusal(
-                400, f"Invalid condition: '{text}' expected, not '{found.text}'"
-            )
+            raise Refusal(400, f"Invalid condition: '{text}' expected, not '{found.text}'")
 
     def either(self) -> Test:
         tests = [self._both()]
         while self._peek() == "or":
             self._take()
             tests.append(self._both())
-        return (
-            tests[0]
-            if len(tests) == 1
-            else lambda get: any(test(get) for test in tests)
-        )
+        return tests[0] if len(tests) == 1 else lambda get: any(test(get) for test in tests)
 
     def _both(self) -> Test:
         tests = [self._one()]
         while self._peek() == "and":
             self._take()
             tests.append(self._one())
-        return (
-            tests[0]
-            if len(tests) == 1
-            else lambda get: all(test(get) for test in tests)
-        )
+        return tests[0] if len(tests) == 1 else lambda get: all(test(get) for test in tests)
 
     def _one(self) -> Test:
         if self._peek() == "(":
@@ -115,9 +101,7 @@ class _Parser:
             return inner
         field = self._take()
         if field.kind != "word":
-            raise Refusal(
-                400, f"Invalid condition: a field expected, not '{field.text}'"
-            )
+            raise Refusal(400, f"Invalid condition: a field expected, not '{field.text}'")
         sign = self._take()
         if sign.text.lower() == "not":
             test = self._comparison(field.text, self._take(), negatable=True)
@@ -180,9 +164,7 @@ def _compare(sign: str, actual: object, wanted: _Value) -> bool:
     if sign in ("like", "contains"):
         pattern = str(wanted.value) if sign == "like" else f"%{wanted.value}%"
         expression = ".*".join(re.escape(part) for part in pattern.split("%"))
-        return (
-            re.fullmatch(expression, str(actual), re.IGNORECASE | re.DOTALL) is not None
-        )
+        return re.fullmatch(expression, str(actual), re.IGNORECASE | re.DOTALL) is not None
     return _SIGNS[sign](_order(actual, wanted))
 
 

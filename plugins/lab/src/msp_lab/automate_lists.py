@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -43,19 +44,14 @@ class Options:
 
     @classmethod
     def of(cls, call: Call) -> "Options":
-        query = {
-            name.lower().removeprefix("options."): text
-            for name, text in call.query.items()
-        }
+        query = {name.lower().removeprefix("options."): text for name, text in call.query.items()}
         order, _, side = query.get("orderby", "").partition(" ")
         return cls(
             page=whole(query.get("page"), 1, low=1),
             size=whole(query.get("pagesize"), DEFAULT_PAGE, low=1, high=MAX_PAGE),
             condition=query.get("condition", "").strip(),
             order=query.get("orderby.name", order),
-            descending=(query.get("orderby.type", "") or side)
-            .lower()
-            .startswith("desc"),
+            descending=(query.get("orderby.type", "") or side).lower().startswith("desc"),
             included=_names(query.get("includefields") or query.get("includedfields")),
             excluded=_names(query.get("excludefields") or query.get("excludedfields")),
             ids=frozenset(_names(query.get("ids"))),
@@ -113,11 +109,7 @@ class Listing(Generic[T]):
             return list(self.fields)
         included = {self._known(name) for name in options.included}
         excluded = {self._known(name) for name in options.excluded}
-        return [
-            n
-            for n in self.fields
-            if (not included or n in included) and n not in excluded
-        ]
+        return [n for n in self.fields if (not included or n in included) and n not in excluded]
 
     def _known(self, name: str) -> str:
         found = self._names.get(name.split(".")[0].lower())
@@ -159,11 +151,7 @@ class Listing(Generic[T]):
             found = list(items())
             if options.condition:
                 test = automate_conditions.parse(options.condition)
-                found = [
-                    item
-                    for item in found
-                    if test(lambda path, i=item: self.value(i, path))
-                ]
+                found = [item for item in found if test(partial(self.value, item))]
             if options.order:
                 self._known(options.order)
                 found.sort(
@@ -173,9 +161,7 @@ class Listing(Generic[T]):
             if kept:
                 kept.chosen[mark] = found
         if options.ids:
-            found = [
-                i for i in found if str(self.value(i, self.id_field)) in options.ids
-            ]
+            found = [i for i in found if str(self.value(i, self.id_field)) in options.ids]
         return found
 
 

@@ -217,8 +217,7 @@ FILE_SERVER = Role(
     code="FS",
     server=True,
     systems=(WINDOWS_SERVER_2022, WINDOWS_SERVER_2019),
-    services=WINDOWS_BASE
-    + _services(("VSS", "Volume Shadow Copy"), ("DFSR", "DFS Replication")),
+    services=WINDOWS_BASE + _services(("VSS", "Volume Shadow Copy"), ("DFSR", "DFS Replication")),
     disks=(("C:", "OS", (127, 256)), ("D:", "Data", (1024, 2048, 4096))),
     memory_gib=(16, 32),
     makers=_RACK,

@@ -23,11 +23,7 @@ class LabClock:
         self._advanced = timedelta()
 
     def now(self) -> datetime:
-        passed = (
-            timedelta(seconds=time.monotonic() - self._began)
-            if self.running
-            else timedelta()
-        )
+        passed = timedelta(seconds=time.monotonic() - self._began) if self.running else timedelta()
         return self.start + passed + self._advanced
 
     def elapsed(self) -> float:

@@ -37,9 +37,7 @@ class Control:
         self._counts: Counter[tuple[str, str]] = Counter()
         self.urls: dict[str, str] = {}
 
-    def advance(
-        self, *, hours: float = 0, minutes: float = 0, seconds: float = 0
-    ) -> str:
+    def advance(self, *, hours: float = 0, minutes: float = 0, seconds: float = 0) -> str:
         """Move lab time forward and return the new time as ISO text."""
         step = timedelta(hours=hours, minutes=minutes, seconds=seconds)
         return self.world.clock.advance(step).isoformat()
@@ -78,8 +76,7 @@ class Control:
             "urls": self.urls,
             "faults": self.faults.listed(),
             "requests": {
-                vendor: self.counts(vendor)
-                for vendor in sorted({v for v, _ in self._counts})
+                vendor: self.counts(vendor) for vendor in sorted({v for v, _ in self._counts})
             },
         }
 
@@ -93,9 +90,9 @@ class ControlApi:
         self._control = control
         self.router = Router()
         add = self.router.add
-        add("GET", "/state", lambda call: reply(control.state()))
+        add("GET", "/state", lambda _: reply(control.state()))
         add("POST", "/advance", self._advance)
-        add("GET", "/faults", lambda call: reply(control.faults.listed()))
+        add("GET", "/faults", lambda _: reply(control.faults.listed()))
         add("POST", "/faults", self._add_fault)
         add("DELETE", "/faults", self._clear_faults)
         add("GET", "/requests", self._requests)

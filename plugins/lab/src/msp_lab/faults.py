@@ -18,9 +18,7 @@ KINDS = (
 )  # fmt: skip
 _SECONDS = {"429": 1.0, "slow": 2.0}
 _PAGE_MARKS = ("after", "cursor", "page", "options.page", "olderthan", "newerthan")
-_IDS = frozenset(
-    ("id", "deviceid", "computerid", "organizationid", "locationid", "alertid")
-)
+_IDS = frozenset(("id", "deviceid", "computerid", "organizationid", "locationid", "alertid"))
 
 
 @attrs.frozen(kw_only=True)
@@ -43,13 +41,9 @@ class Fault:
 
     def __attrs_post_init__(self) -> None:
         if self.vendor not in (*VENDORS, "*"):
-            raise ValueError(
-                f"unknown vendor '{self.vendor}': use {', '.join(VENDORS)} or *"
-            )
+            raise ValueError(f"unknown vendor '{self.vendor}': use {', '.join(VENDORS)} or *")
         if self.kind not in KINDS:
-            raise ValueError(
-                f"unknown fault '{self.kind}': use one of {', '.join(KINDS)}"
-            )
+            raise ValueError(f"unknown fault '{self.kind}': use one of {', '.join(KINDS)}")
         if not 0 <= self.probability <= 1:
             raise ValueError("probability must lie between 0 and 1")
 
@@ -110,9 +104,7 @@ class _Active:
         if not fnmatchcase(path.lower(), fault.path.lower()):
             return False
         self.seen += 1
-        if self.seen <= fault.skip or (
-            fault.count is not None and self.hit >= fault.count
-        ):
+        if self.seen <= fault.skip or (fault.count is not None and self.hit >= fault.count):
             return False
         if unit(seed, self.number, self.seen, 700) >= fault.probability:
             return False
@@ -133,23 +125,14 @@ class Faults:
         self._active.append(_Active(fault, self._made))
 
     def clear(self, vendor: str | None = None) -> None:
-        self._active = [
-            a for a in self._active if vendor and a.fault.vendor not in (vendor, "*")
-        ]
+        self._active = [a for a in self._active if vendor and a.fault.vendor not in (vendor, "*")]
 
     def listed(self) -> list[dict[str, object]]:
-        return [
-            {"fault": a.fault.text(), "seen": a.seen, "hit": a.hit}
-            for a in self._active
-        ]
+        return [{"fault": a.fault.text(), "seen": a.seen, "hit": a.hit} for a in self._active]
 
     def due(self, vendor: str, path: str, *, login: bool) -> list[Fault]:
         """Return the faults that hit this request, and count it."""
-        return [
-            a.fault
-            for a in self._active
-            if a.due(self._seed, vendor, path, login=login)
-        ]
+        return [a.fault for a in self._active if a.due(self._seed, vendor, path, login=login)]
 
 
 def repeat_first_page(call: Call) -> None:

@@ -103,9 +103,7 @@ def _client_name(index: int) -> str:
     lap, rest = divmod(rest, len(heads) * len(tails))
     # Walking both lists at once keeps neighbours from sharing a word.
     round_, head = divmod(rest, len(heads))
-    return f"{heads[head]} {tails[(round_ + head) % len(tails)]}" + (
-        f" {lap + 1}" if lap else ""
-    )
+    return f"{heads[head]} {tails[(round_ + head) % len(tails)]}" + (f" {lap + 1}" if lap else "")
 
 
 class Fleet:
@@ -113,9 +111,7 @@ class Fleet:
 
     def __init__(self, *, clients: int = 12, devices: int = 300, seed: int = 1) -> None:
         if clients < 1 or devices < 0:
-            raise ValueError(
-                "a fleet needs at least one client and no negative number of devices"
-            )
+            raise ValueError("a fleet needs at least one client and no negative number of devices")
         self.seed = seed
         self.device_count = devices
         self.clients = self._make_clients(clients, devices)
@@ -132,9 +128,7 @@ class Fleet:
             number = index + 1
             count = base + (1 if index < extra else 0)
             site_count = 1 + (mix(self.seed, number, 11) % 3 == 0) + (count > 200)
-            sites = tuple(
-                self._make_site(site_number + k, number, k) for k in range(site_count)
-            )
+            sites = tuple(self._make_site(site_number + k, number, k) for k in range(site_count))
             made.append(
                 Client(
                     number=number,
@@ -182,9 +176,7 @@ class Fleet:
         base, extra = divmod(self.device_count, len(self.clients))
         head = extra * (base + 1)
         index = (
-            (number - 1) // (base + 1)
-            if number <= head
-            else extra + (number - 1 - head) // base
+            (number - 1) // (base + 1) if number <= head else extra + (number - 1 - head) // base
         )
         return self.clients[index]
 
@@ -196,9 +188,7 @@ class Fleet:
                     yield device
 
     def client_devices(self, client: Client) -> Iterator[Device]:
-        for number in range(
-            client.first_device, client.first_device + client.device_count
-        ):
+        for number in range(client.first_device, client.first_device + client.device_count):
             device = self.device(number)
             assert device is not None
             yield device
@@ -229,15 +219,12 @@ class Fleet:
         return Device(
             number=number,
             client=client,
-            site=client.sites[0]
-            if role.server
-            else pick(client.sites, seed, number, 23),
+            site=client.sites[0] if role.server else pick(client.sites, seed, number, 23),
             hostname=f"{client.prefix}-{role.code}{running:0{digits}d}",
             role=role,
             system=pick(role.systems, seed, number, 24),
             serial=f"{mix(seed, number, 25) & 0xFFFFFFFFF:09X}",
-            mac="02:15:5D:"
-            + ":".join(f"{(number >> shift) & 255:02X}" for shift in (16, 8, 0)),
+            mac="02:15:5D:" + ":".join(f"{(number >> shift) & 255:02X}" for shift in (16, 8, 0)),
             ip=f"10.{client.number % 250}.{position // 240 % 250}.{10 + position % 240}",
             public_ip=f"203.0.113.{client.number % 250 + 1}",
             maker=maker,

@@ -136,9 +136,7 @@ class NinjaOne:
         form = {key: values[0] for key, values in parse_qs(call.body.decode()).items()}
         known = credentials(self.world.seed)
         if form.get("grant_type") != "client_credentials":
-            raise Refusal(
-                400, "only client_credentials is offered", "unsupported_grant_type"
-            )
+            raise Refusal(400, "only client_credentials is offered", "unsupported_grant_type")
         if (form.get("client_id"), form.get("client_secret")) != (
             known["ninjaone/client_id"],
             known["ninjaone/client_secret"],
@@ -163,9 +161,7 @@ class NinjaOne:
         kind, _, value = call.headers.get("Authorization", "").partition(" ")
         expires, scopes = self._tokens.get(value, (0.0, frozenset()))
         if kind.lower() != "bearer" or expires <= self.world.clock.elapsed():
-            raise Refusal(
-                401, "The access token is invalid or has expired", "invalid_token"
-            )
+            raise Refusal(401, "The access token is invalid or has expired", "invalid_token")
         if scope not in scopes:
             raise Refusal(403, f"The token lacks the scope '{scope}'")
 
@@ -181,9 +177,7 @@ class NinjaOne:
         return found
 
     def view(self, call: Call) -> View:
-        found = self.world.find(
-            NINJAONE, self._number(call, "id") - shapes.DEVICE_OFFSET
-        )
+        found = self.world.find(NINJAONE, self._number(call, "id") - shapes.DEVICE_OFFSET)
         if found is None:
             raise Refusal(404, "Device not found")
         return found
@@ -200,9 +194,7 @@ class NinjaOne:
         test, organisations = ninjaone_filter.parse(call.query.get("df"))
         if organisations is None:
             return [view for view in self.world.views(NINJAONE) if test(view)]
-        clients = filter(
-            None, (self.world.fleet.client(n) for n in sorted(organisations))
-        )
+        clients = filter(None, (self.world.fleet.client(n) for n in sorted(organisations)))
         return [v for c in clients for v in self.world.views(NINJAONE, c) if test(v)]
 
     def now(self) -> float:
@@ -225,10 +217,7 @@ class NinjaOne:
 
     def _organizations(self, call: Call) -> Reply:
         clients = self.world.fleet.clients_of(NINJAONE)
-        rows = (
-            (c.number + shapes.ORG_OFFSET, lambda c=c: shapes.organization(c))
-            for c in clients
-        )
+        rows = ((c.number + shapes.ORG_OFFSET, lambda c=c: shapes.organization(c)) for c in clients)
         return self._page(call, rows, "organization")
 
     def _organizations_detailed(self, call: Call) -> Reply:
@@ -252,9 +241,7 @@ class NinjaOne:
 
     def _organization_locations(self, call: Call) -> Reply:
         client = self.world.fleet.clients[self._client_number(call) - 1]
-        return reply(
-            [shapes.location(site, with_organization=False) for site in client.sites]
-        )
+        return reply([shapes.location(site, with_organization=False) for site in client.sites])
 
     def _organization_devices(self, call: Call) -> Reply:
         client = self.world.fleet.clients[self._client_number(call) - 1]
@@ -274,10 +261,7 @@ class NinjaOne:
     def _device_page(self, call: Call, views: list[View], shape: str) -> Reply:
         make = shapes.device_brief if shape == "brief" else shapes.device_detailed
         now = self.now()
-        rows = (
-            (v.device.number + shapes.DEVICE_OFFSET, lambda v=v: make(v, now))
-            for v in views
-        )
+        rows = ((v.device.number + shapes.DEVICE_OFFSET, lambda v=v: make(v, now)) for v in views)
         return self._page(call, rows, shape)
 
     def _devices(self, call: Call) -> Reply:
@@ -320,9 +304,7 @@ class NinjaOne:
 
     # Alerts
 
-    def _alert_rows(
-        self, views: list[View], source: str | None = None
-    ) -> list[dict[str, object]]:
+    def _alert_rows(self, views: list[View], source: str | None = None) -> list[dict[str, object]]:
         return [
             shapes.alert(view, episode, self.world.clock.at(episode.start))
             for view in views
@@ -331,9 +313,7 @@ class NinjaOne:
         ]
 
     def _alerts(self, call: Call) -> Reply:
-        return reply(
-            self._alert_rows(self.filtered(call), call.query.get("sourceType"))
-        )
+        return reply(self._alert_rows(self.filtered(call), call.query.get("sourceType")))
 
     def _device_alerts(self, call: Call) -> Reply:
         return reply(self._alert_rows([self.view(call)]))
@@ -392,9 +372,7 @@ class NinjaOne:
 
     # Installers
 
-    def _link(
-        self, call: Call, organisation: int, location: int, kind: object
-    ) -> Reply:
+    def _link(self, call: Call, organisation: int, location: int, kind: object) -> Reply:
         site = self.world.fleet.site(location - shapes.SITE_OFFSET)
         if site is None or site.client_number != organisation - shapes.ORG_OFFSET:
             raise Refusal(404, "Location not found")
@@ -403,15 +381,11 @@ class NinjaOne:
         mark = uid(self.world.seed, location, INSTALLERS.index(str(kind)))
         ending = str(kind).split("_")[-1].lower()
         host = call.headers.get("Host", "lab.invalid")
-        return reply(
-            {"url": f"http://{host}/agent/installer/{mark}/ninjaone-agent.{ending}"}
-        )
+        return reply({"url": f"http://{host}/agent/installer/{mark}/ninjaone-agent.{ending}"})
 
     def _installer(self, call: Call) -> Reply:
         organisation = self._client_number(call) + shapes.ORG_OFFSET
-        return self._link(
-            call, organisation, self._number(call, "location"), call.params["type"]
-        )
+        return self._link(call, organisation, self._number(call, "location"), call.params["type"])
 
     def _generate_installer(self, call: Call) -> Reply:
         wanted = self.body(call)

@@ -30,14 +30,14 @@ _VALUES: dict[str, Callable[[View], str]] = {
     "id": lambda view: str(view.device.number + DEVICE_OFFSET),
     "class": lambda view: node_class(view.device),
     "role": lambda view: str(role_id(view.device)),
-    "status": lambda view: "APPROVED",
+    "status": lambda _: "APPROVED",
 }
 
 
 def parse(text: str | None) -> tuple[Test, frozenset[int] | None]:
     """Return the test of a filter, and the organisations it is limited to (None: all)."""
     if text is None or not text.strip():
-        return (lambda view: True), None
+        return (lambda _: True), None
     tests: list[Test] = []
     organisations: frozenset[int] | None = None
     for term in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE):
@@ -60,7 +60,7 @@ def _term(term: str) -> tuple[Test, frozenset[int] | None]:
             raise Refusal(400, f"invalid device filter: {term}") from None
         after = created["side"].lower() == "after"
         # Every device of the lab was enrolled on the same day, long before the story starts.
-        return (lambda view: (CREATED >= day) is after), None
+        return (lambda _: (day <= CREATED) is after), None
     found = _TERM.fullmatch(term)
     name = found["name"].lower() if found else ""
     if found is None or name not in _VALUES:
@@ -72,9 +72,5 @@ def _term(term: str) -> tuple[Test, frozenset[int] | None]:
     if name in ("org", "loc", "id", "role") and not all(v.isdigit() for v in values):
         raise Refusal(400, f"invalid device filter: {term}")
     value_of = _VALUES[name]
-    orgs = (
-        frozenset(int(value) - ORG_OFFSET for value in values)
-        if name == "org"
-        else None
-    )
+    orgs = frozenset(int(value) - ORG_OFFSET for value in values) if name == "org" else None
     return (lambda view: value_of(view) in values), orgs

@@ -1,6 +1,7 @@
 """NinjaOne's fleet-wide reports (`/v2/queries/*`) with their cursors."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -37,9 +38,7 @@ def _stamped(view: View, row: dict[str, object]) -> dict[str, object]:
 
 _REPORTS: dict[str, Rows] = {
     "volumes": lambda view: (_stamped(view, row) for row in shapes.volumes(view)),
-    "windows-services": lambda v: (
-        _stamped(v, row) for row in shapes.windows_services(v)
-    ),
+    "windows-services": lambda v: (_stamped(v, row) for row in shapes.windows_services(v)),
     "operating-systems": lambda view: (_stamped(view, shapes.operating_system(view)),),
     "computer-systems": lambda view: (_stamped(view, shapes.computer_system(view)),),
     "processors": lambda view: (_stamped(view, shapes.processor(view)),),
@@ -64,18 +63,12 @@ class Reports:
 
     def add_routes(self) -> None:
         for name in _REPORTS:
-            self._vendor.add(
-                "GET",
-                f"/v2/queries/{name}",
-                lambda call, name=name: self._answer(name, call),
-            )
+            self._vendor.add("GET", f"/v2/queries/{name}", partial(self._answer, name))
 
     def _rows(self, name: str, call: Call) -> list[bytes]:
         rows_of, narrowed = _REPORTS[name], _NARROWED.get(name, {})
         wanted = {
-            prop: call.query[param]
-            for param, prop in narrowed.items()
-            if call.query.get(param)
+            prop: call.query[param] for param, prop in narrowed.items() if call.query.get(param)
         }
         if self._kept_of != self._vendor.world.moment():
             self._kept, self._kept_of = {}, self._vendor.world.moment()
@@ -115,16 +108,8 @@ class Reports:
             "count": len(page),
             "expires": self._vendor.now() + CURSOR_SECONDS,
         }
-        return Reply(
-            body=b'{"cursor":'
-            + encode(head)
-            + b',"results":['
-            + b",".join(page)
-            + b"]}"
-        )
+        return Reply(body=b'{"cursor":' + encode(head) + b',"results":[' + b",".join(page) + b"]}")
 
     def _forget(self, elapsed: float) -> None:
         if len(self._cursors) > 1000:
-            self._cursors = {
-                k: c for k, c in self._cursors.items() if c.expires > elapsed
-            }
+            self._cursors = {k: c for k, c in self._cursors.items() if c.expires > elapsed}

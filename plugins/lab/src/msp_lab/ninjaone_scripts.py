@@ -87,14 +87,11 @@ class Scripts:
                 {
                     "id": script.id,
                     "name": script.name,
-                    "description": script.text
-                    or "Runs the command given as parameters.",
+                    "description": script.text or "Runs the command given as parameters.",
                     "active": True,
                     "language": script.language,
                     "architecture": ["64"],
-                    "operatingSystems": [
-                        _SYSTEMS[family] for family in script.families
-                    ],
+                    "operatingSystems": [_SYSTEMS[family] for family in script.families],
                     "scriptParameters": [] if script.text else ["command"],
                     "createdOn": shapes.CREATED,
                     "updatedOn": shapes.CREATED,
@@ -112,15 +109,10 @@ class Scripts:
                 "scripts": [
                     {
                         "type": script.kind,
-                        **(
-                            {"id": script.id}
-                            if script.kind == "SCRIPT"
-                            else {"uid": script.uid}
-                        ),
+                        **({"id": script.id} if script.kind == "SCRIPT" else {"uid": script.uid}),
                         "name": script.name,
                         "language": script.language,
-                        "description": script.text
-                        or "Runs the command given as parameters.",
+                        "description": script.text or "Runs the command given as parameters.",
                         "architecture": ["64"],
                         "categoryId": 1,
                     }
@@ -157,9 +149,7 @@ class Scripts:
         self._vendor.activities.start(job)
         return Reply(status=204)
 
-    def _select(
-        self, call: Call, device: int | None, type_name: str
-    ) -> list[dict[str, object]]:
+    def _select(self, call: Call, device: int | None, type_name: str) -> list[dict[str, object]]:
         older = whole(call.query.get("olderThan"), 2**31 - 1)
         newer = whole(call.query.get("newerThan"), 0)
         exact = {
@@ -171,24 +161,19 @@ class Scripts:
         }
         rows = self._vendor.activities.rows()
         size = whole(call.query.get("pageSize"), 200, low=10, high=1000)
-        found: list[dict[str, object]] = []
-        for row in reversed(rows):
-            if row["id"] <= newer:  # type: ignore[operator]
-                break
-            if row["id"] < older and all(
-                v in (None, row.get(k)) for k, v in exact.items()
-            ):  # type: ignore[operator]
-                found.append(row)
+        # A row's id is its place in the log, from 1.
+        found = [
+            row
+            for row in reversed(rows[newer : max(0, older - 1)])
+            if all(value in (None, row.get(key)) for key, value in exact.items())
+        ]
         # Polling forward must not skip: the page next to `newerThan` is the oldest one.
         return found[-size:] if "newerThan" in call.query else found[:size]
 
     def _activities(self, call: Call) -> Reply:
         found = self._select(call, None, "type")
         if call.query.get("df"):
-            known = {
-                v.device.number + shapes.DEVICE_OFFSET
-                for v in self._vendor.filtered(call)
-            }
+            known = {v.device.number + shapes.DEVICE_OFFSET for v in self._vendor.filtered(call)}
             found = [row for row in found if row["deviceId"] in known]
         return reply({"lastActivityId": self._last(), "activities": found})
 
@@ -209,9 +194,7 @@ class Scripts:
             "updateTime": shapes.epoch(job.queued_at),
             "sourceName": job.title,
             "subject": job.title,
-            "jobStatus": "START_REQUESTED"
-            if job.ready_at == float("inf")
-            else "IN_PROCESS",
+            "jobStatus": "START_REQUESTED" if job.ready_at == float("inf") else "IN_PROCESS",
             "jobType": "ACTION",
         }
 

@@ -82,10 +82,7 @@ def organization_detailed(client: Client) -> dict[str, object]:
     return {
         **organization(client),
         "locations": [location(site, with_organization=False) for site in client.sites],
-        "policies": [
-            {"nodeRoleId": role, "policyId": role - 170}
-            for _, role in _CLASSES.values()
-        ],
+        "policies": [{"nodeRoleId": role, "policyId": role - 170} for _, role in _CLASSES.values()],
         "settings": {},
     }
 
@@ -231,11 +228,7 @@ def device_health(view: View) -> dict[str, object]:
         "installationIssuesCount": 0,
         "offline": not view.online,
         "parentOffline": False,
-        "healthStatus": "UNHEALTHY"
-        if severe
-        else "NEEDS_ATTENTION"
-        if view.alerts
-        else "HEALTHY",
+        "healthStatus": "UNHEALTHY" if severe else "NEEDS_ATTENTION" if view.alerts else "HEALTHY",
     }
 
 
@@ -256,10 +249,7 @@ def message(episode: Episode) -> str:
 
 
 def source_type(device: Device, episode: Episode) -> str:
-    return (
-        _PLAIN_SOURCES.get(episode.kind)
-        or _SOURCES[(episode.kind, device.system.family)]
-    )
+    return _PLAIN_SOURCES.get(episode.kind) or _SOURCES[(episode.kind, device.system.family)]
 
 
 def alert(view: View, episode: Episode, created: datetime) -> dict[str, object]:

@@ -62,24 +62,19 @@ class LabProcess:
     automate_url: str
     control_url: str
 
-    def ask(
-        self, method: str, path: str, body: object = None, *, timeout: float = 5.0
-    ) -> object:
+    def ask(self, method: str, path: str, body: object = None, *, timeout: float = 5.0) -> object:
         """Call the control endpoint; raises OSError when it does not answer, ValueError when
         it refuses."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.control_url + path, data=data, method=method
-        )
+        url = self.control_url + path
+        request = urllib.request.Request(url, data=data, method=method)  # noqa: S310 - always http
         # A proxy in the environment must not be asked for an address of this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=timeout) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
-            raise ValueError(
-                json.loads(error.read()).get("error", str(error))
-            ) from None
+            raise ValueError(json.loads(error.read()).get("error", str(error))) from None
         return json.loads(text) if text else None
 
     def answers(self) -> bool:
@@ -181,7 +176,8 @@ async def serve(size: Size) -> None:
         automate_url=lab.automate_url,
         control_url=lab.control_url,
     )
-    print(json.dumps(attrs.asdict(found)), flush=True)
+    sys.stdout.write(json.dumps(attrs.asdict(found)) + "\n")
+    sys.stdout.flush()
     try:
         await ended.wait()
     finally:
@@ -207,7 +203,7 @@ def main() -> int:
     try:
         asyncio.run(serve(read_arguments()))
     except (OSError, ValueError) as error:
-        print(f"the lab cannot start: {error}", file=sys.stderr)
+        sys.stderr.write(f"the lab cannot start: {error}\n")
         return 1
     return 0
 

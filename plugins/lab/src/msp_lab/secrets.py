@@ -26,13 +26,13 @@ class LabSecrets:
     def names(self) -> Sequence[str]:
         return tuple(credentials(1))
 
-    def set(self, name: str, value: str) -> None:
+    def set(self, name: str, value: str) -> None:  # noqa: ARG002
         raise NotSupported("The lab's credentials are fixed.")
 
-    def delete(self, name: str) -> bool:
+    def delete(self, name: str) -> bool:  # noqa: ARG002
         raise NotSupported("The lab's credentials are fixed.")
 
 
-def create(env: SecretEnv) -> LabSecrets:
+def create(_: SecretEnv) -> LabSecrets:
     """Make the provider; it needs nothing from its surroundings."""
     return LabSecrets()

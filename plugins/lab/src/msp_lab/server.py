@@ -52,9 +52,7 @@ class Lab:
         token_seconds: float = 3600,
     ) -> None:
         self.latency = latency_ms / 1000
-        self.world = World(
-            Fleet(clients=clients, devices=devices, seed=seed), LabClock(start)
-        )
+        self.world = World(Fleet(clients=clients, devices=devices, seed=seed), LabClock(start))
         self.credentials = credentials(seed)
         self.control = Control(self.world, seed)
         for text in faults:
@@ -120,9 +118,7 @@ class Lab:
 
         await self._open(web.Server(serve), api.name, port)
 
-    async def _serve(
-        self, simulator: Simulator, request: web.BaseRequest
-    ) -> web.StreamResponse:
+    async def _serve(self, simulator: Simulator, request: web.BaseRequest) -> web.StreamResponse:
         began = time.perf_counter()
         call = await _call(request)
         simulator.prepare(call)
@@ -130,9 +126,7 @@ class Lab:
             simulator.name, call.path, login=simulator.is_login(call.path)
         )
         answer = self._answer(simulator, call, due)
-        delay = self.latency + sum(
-            fault.seconds for fault in due if fault.kind == "slow"
-        )
+        delay = self.latency + sum(fault.seconds for fault in due if fault.kind == "slow")
         if delay:
             await asyncio.sleep(delay)
         self.control.note(
@@ -148,9 +142,7 @@ class Lab:
             )
         )
         if logger.isEnabledFor(logging.INFO):
-            logger.info(
-                "%s %s %s -> %d", simulator.name, call.method, call.path, answer.status
-            )
+            logger.info("%s %s %s -> %d", simulator.name, call.method, call.path, answer.status)
         return await _send(request, answer, {fault.kind for fault in due})
 
     def _answer(self, simulator: Simulator, call: Call, due: Sequence[Fault]) -> Reply:
@@ -172,9 +164,7 @@ class Lab:
 
 
 def _refused(simulator: Simulator, fault: Fault) -> Reply:
-    answer = simulator.error(
-        Refusal(STATUSES[fault.kind], f"fault of the lab: {fault.kind}")
-    )
+    answer = simulator.error(Refusal(STATUSES[fault.kind], f"fault of the lab: {fault.kind}"))
     if fault.kind == "429":
         answer.headers["Retry-After"] = f"{fault.seconds:g}"
     return answer
@@ -195,9 +185,7 @@ async def _call(request: web.BaseRequest) -> Call:
 
 
 def _shown(query: dict[str, str]) -> str:
-    return "&".join(
-        f"{k}={v}" for k, v in query.items() if not k.lower().endswith("token")
-    )
+    return "&".join(f"{k}={v}" for k, v in query.items() if not k.lower().endswith("token"))
 
 
 def _response(answer: Reply) -> web.Response:
@@ -212,9 +200,7 @@ def _response(answer: Reply) -> web.Response:
     )
 
 
-async def _send(
-    request: web.BaseRequest, answer: Reply, broken: set[str]
-) -> web.StreamResponse:
+async def _send(request: web.BaseRequest, answer: Reply, broken: set[str]) -> web.StreamResponse:
     transport = request.transport
     if "reset" in broken and transport is not None:
         transport.abort()

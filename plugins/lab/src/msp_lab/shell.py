@@ -39,9 +39,7 @@ def _unwrap(text: str) -> str:
     """Take away `cmd.exe!!! /c "..."` and the like, leaving the command itself."""
     program, mark, arguments = text.partition("!!!")
     command = (arguments if mark else program).strip()
-    command = re.sub(
-        r"^(?:/c|-c|(?:-\w+\s+(?!-)?)*?-command)\s+", "", command, flags=re.IGNORECASE
-    )
+    command = re.sub(r"^(?:/c|-c|(?:-\w+\s+(?!-)?)*?-command)\s+", "", command, flags=re.IGNORECASE)
     if len(command) >= 2 and command[0] == command[-1] and command[0] in "\"'":
         command = command[1:-1]
     return command.replace('\\"', '"').strip()
@@ -62,13 +60,9 @@ def _exit(_: "View", found: re.Match[str]) -> Result:
 def _version(view: "View", _: re.Match[str]) -> Result:
     system = view.device.system
     if system.family == "windows":
-        return Result(
-            succeeded=True, output=f"Microsoft Windows [Version {system.version}]"
-        )
+        return Result(succeeded=True, output=f"Microsoft Windows [Version {system.version}]")
     kernel = "Darwin" if system.family == "mac" else "Linux"
-    return Result(
-        succeeded=True, output=f"{kernel} {view.device.hostname} {system.build}"
-    )
+    return Result(succeeded=True, output=f"{kernel} {view.device.hostname} {system.build}")
 
 
 def _whoami(view: "View", _: re.Match[str]) -> Result:
@@ -93,9 +87,7 @@ def _disk_free(view: "View", _: re.Match[str]) -> Result:
         total, free = volume.size_bytes // 1024, view.free_bytes(index) // 1024
         used = total - free
         share = round(100 * used / total)
-        lines.append(
-            f"/dev/sd{'abcd'[index]}1 {total} {used} {free} {share}% {volume.name}"
-        )
+        lines.append(f"/dev/sd{'abcd'[index]}1 {total} {used} {free} {share}% {volume.name}")
     return Result(succeeded=True, output="\n".join(lines))
 
 

@@ -10,7 +10,7 @@ TICKS_PER_HOUR = 12
 DISK, SERVICE, CPU, MEMORY, OFFLINE = "disk", "service", "cpu", "memory", "offline"
 WARNING, CRITICAL = "warning", "critical"
 
-# Limits of the vendors' own monitors in this lab. They open alerts; checks have limits of their own.
+# Limits of the vendors' own monitors: they open alerts. Checks have limits of their own.
 DISK_WARNING, DISK_CRITICAL = 0.85, 0.95
 CPU_CRITICAL, MEMORY_CRITICAL = 0.95, 0.95
 
@@ -93,9 +93,7 @@ class Story:
             stopped=self._stops(device),
             busy=self._busy(device),
             offline=self._offline(device),
-            vanishes=_hours(4 + 44 * unit(seed, number, 44))
-            if vanishing < 0.015
-            else None,
+            vanishes=_hours(4 + 44 * unit(seed, number, 44)) if vanishing < 0.015 else None,
             memory=0.35 + 0.4 * unit(seed, number, 45),
             boot_hours_before=between(20, 900, seed, number, 46),
         )
@@ -155,9 +153,7 @@ class Story:
             if fate >= 0.06:
                 continue
             early = fate < 0.03
-            start = (
-                -_hours(2) if early else _hours(1 + 30 * unit(seed, number, salt + 1))
-            )
+            start = -_hours(2) if early else _hours(1 + 30 * unit(seed, number, salt + 1))
             end = start + _hours(5 + 8 * unit(seed, number, salt + 2))
             hard = unit(seed, number, salt + 3) < 0.5
             value = 0.96 + 0.03 * unit(seed, number, salt + 4) if hard else 0.915
@@ -190,9 +186,7 @@ class Story:
         )
         noise = unit(self.seed, device.number, seen & 0xFFFFFFFF, 90)
         busy = {
-            e.kind: e
-            for e in (self._today(device, b, seen) for b in plot.busy)
-            if e.active(seen)
+            e.kind: e for e in (self._today(device, b, seen) for b in plot.busy) if e.active(seen)
         }
         stopped = tuple(e for e in plot.stopped if e.active(seen))
         episodes = [*stopped, *busy.values(), *self._full_disks(device, plot, used)]
@@ -227,9 +221,7 @@ class Story:
             first.value,
         )
 
-    def _full_disks(
-        self, device: Device, plot: Plot, used: tuple[float, ...]
-    ) -> list[Episode]:
+    def _full_disks(self, device: Device, plot: Plot, used: tuple[float, ...]) -> list[Episode]:
         found = []
         for volume, now, level, slope in zip(
             device.volumes, used, plot.used, plot.growth_per_hour, strict=True
@@ -237,12 +229,8 @@ class Story:
             if now < DISK_WARNING:
                 continue
             severity, limit = (
-                (CRITICAL, DISK_CRITICAL)
-                if now >= DISK_CRITICAL
-                else (WARNING, DISK_WARNING)
+                (CRITICAL, DISK_CRITICAL) if now >= DISK_CRITICAL else (WARNING, DISK_WARNING)
             )
             start = max(-_hours(48), int((limit - level) / slope * TICKS_PER_HOUR))
-            found.append(
-                self._episode(device, DISK, severity, volume.name, start, None, now)
-            )
+            found.append(self._episode(device, DISK, severity, volume.name, start, None, now))
         return found

@@ -114,9 +114,7 @@ class Router:
         return None, []
 
 
-def whole(
-    text: str | None, default: int, *, low: int = 0, high: int = 2**31 - 1
-) -> int:
+def whole(text: str | None, default: int, *, low: int = 0, high: int = 2**31 - 1) -> int:
     """Read a whole number of a query string; anything else is the caller's mistake (400)."""
     if text is None:
         return default

@@ -165,9 +165,7 @@ class World:
             title=title,
             text=text,
             queued_at=self.clock.now(),
-            ready_at=self.clock.elapsed() + COMMAND_SECONDS
-            if view.online
-            else float("inf"),
+            ready_at=self.clock.elapsed() + COMMAND_SECONDS if view.online else float("inf"),
             succeeded=result.succeeded,
             output=result.output,
             vendor=vendor,
