@@ -64,25 +64,17 @@ class Response:
             return json.loads(self.body)
         except (ValueError, RecursionError) as error:
             # the decoder's own error holds the whole document, so it goes no further
-            where = (
-                f" at character {error.pos}"
-                if isinstance(error, json.JSONDecodeError)
-                else ""
-            )
+            where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         if self.body[:512].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
             raise self._web_page()
         message = (
             f"{self.request} answered with broken JSON{where} of {len(self.body)} bytes; "
             "the answer may have been cut off."
         )
-        raise VendorError(
-            message, suggestion="Try again; if it stays, report it to the vendor."
-        )
+        raise VendorError(message, suggestion="Try again; if it stays, report it to the vendor.")
 
     def _web_page(self) -> VendorError:
-        message = (
-            f"{self.request} answered {self.status} with a web page instead of data."
-        )
+        message = f"{self.request} answered {self.status} with a web page instead of data."
         return VendorError(
             message,
             suggestion="Check the instance's URL; a proxy, a login page or a maintenance page may be in between.",

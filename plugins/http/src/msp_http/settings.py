@@ -21,7 +21,5 @@ class HttpSettings:
     ] = None
     allow_plain_http: Annotated[
         bool,
-        Doc(
-            "Permit http:// addresses beyond this machine; credentials then travel readable."
-        ),
+        Doc("Permit http:// addresses beyond this machine; credentials then travel readable."),
     ] = False

@@ -1,0 +1,470 @@
+"""The client of one adapter instance: tries, waits, logs in, and turns what went wrong into errors for people."""
+
+import asyncio
+import json as jsonlib
+import logging
+import random
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from attrs import define, field, frozen
+from msp_core.v1 import (
+    AuthenticationFailed,
+    Effect,
+    MspError,
+    RateLimited,
+    VendorError,
+    VendorRefused,
+    VendorUnavailable,
+    check_door,
+    correlation_id,
+)
+
+from msp_http.address import Base
+from msp_http.api import Authenticator, Counters, Params, Response, Token
+from msp_http.breaker import Breaker
+from msp_http.redaction import Redactor, all_texts, sensitive_values, vendor_message
+from msp_http.retry import Attempts, RetryBudget, retry_after_s
+from msp_http.tokens import Grant, Tokens
+from msp_http.wire import Answer, Broken, Limits, Trouble, Wire
+
+log = logging.getLogger("msp_http")
+clock = time.monotonic
+
+MOST_REDIRECTS = 3
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_FAILING = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+
+
+@define
+class Host:
+    """What the clients of one instance share: circuit, retry budget, and a pause a 429 has asked for."""
+
+    breaker: Breaker = field(factory=lambda: Breaker(clock))
+    budget: RetryBudget = field(factory=RetryBudget)
+    paused_until: float = 0.0
+
+
+@frozen(kw_only=True)
+class _Call:
+    method: str
+    path: str
+    url: str
+    headers: Mapping[str, str]
+    content: bytes | None
+    limits: Limits
+    secrets: tuple[Any, ...]
+    idempotent: bool
+    with_token: bool = True
+
+
+class Client:
+    """An HttpClient over one Wire."""
+
+    def __init__(
+        self,
+        *,
+        instance: str,
+        base: Base,
+        wire: Wire,
+        host: Host,
+        counters: Counters,
+        auth: Authenticator | None,
+        limits: Limits,
+        concurrency: int,
+        headers: Mapping[str, str],
+    ) -> None:
+        self._instance = instance
+        self._base = base
+        self._wire = wire
+        self._host = host
+        self._counters = counters
+        self._limits = limits
+        self._headers = dict(headers)
+        self._slots = asyncio.Semaphore(concurrency)
+        self._chance = random.Random()
+        self._redactor = Redactor()
+        self._redactor.learn(sensitive_values(self._headers))
+        self._auth = auth
+        self._token_values: tuple[str, ...] = ()
+        self._tokens = Tokens(self._login, clock, instance) if auth is not None else None
+
+    @property
+    def counters(self) -> Counters:
+        return self._counters
+
+    async def get(
+        self,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Response:
+        return await self.request("GET", path, params=params, headers=headers, timeout_s=timeout_s)
+
+    async def get_json(
+        self,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Any:
+        response = await self.request(
+            "GET", path, params=params, headers=headers, timeout_s=timeout_s
+        )
+        if not response.body:
+            message = f"{response.request} answered {response.status} with an empty body."
+            raise VendorError(message, status=response.status)
+        return response.json()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        effect: Effect | None = None,
+        params: Params | None = None,
+        json: Any = None,
+        data: Mapping[str, str] | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        idempotent: bool | None = None,
+    ) -> Response:
+        method = method.upper()
+        if effect is None:
+            effect = Effect.READ if method in _READING else Effect.CHANGE
+        if effect >= Effect.CHANGE:
+            check_door(effect, f"{self._instance}: {method} {path}")
+        call = self._call(
+            method, path, params, json, data, headers, timeout_s, idempotent=idempotent
+        )
+        return await self._send(call)
+
+    async def aclose(self) -> None:
+        if self._tokens is not None:
+            await self._tokens.aclose()
+        await self._wire.aclose()
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        json: Any,
+        data: Mapping[str, str] | bytes | None,
+        headers: Mapping[str, str] | None,
+        timeout_s: float | None,
+        *,
+        idempotent: bool | None,
+        with_token: bool = True,
+    ) -> _Call:
+        merged = dict(self._headers)
+        request_id = correlation_id()
+        if request_id:
+            merged["X-Request-ID"] = request_id
+        content: bytes | None = None
+        if json is not None:
+            content = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
+            merged["Content-Type"] = "application/json"
+        elif isinstance(data, bytes):
+            content = data
+        elif data is not None:
+            content = urlencode(data).encode()
+            merged["Content-Type"] = "application/x-www-form-urlencoded"
+        if headers:
+            merged.update(headers)
+        limits = self._limits
+        if timeout_s is not None:
+            limits = Limits(
+                connect_s=min(limits.connect_s, timeout_s),
+                total_s=timeout_s,
+                most_bytes=limits.most_bytes,
+            )
+        return _Call(
+            method=method,
+            path=path,
+            url=self._base.url(path, params),
+            headers=merged,
+            content=content,
+            limits=limits,
+            secrets=(params, json, data, headers),
+            idempotent=method in _IDEMPOTENT if idempotent is None else idempotent,
+            with_token=with_token,
+        )
+
+    async def _send(self, call: _Call) -> Response:
+        attempts = Attempts(
+            budget=self._host.budget, idempotent=call.idempotent, chance=self._chance
+        )
+        self._host.budget.earn()
+        url, hops, renewed = call.url, 0, False
+        while True:
+            grant = await self._grant(call)
+            outcome = await self._exchange(call, url, grant, attempts)
+            if outcome is None:
+                delay = attempts.after_refusal(self._host.breaker.opens_in_s)
+                if delay is None:
+                    raise self._circuit_open(call)
+            elif isinstance(outcome, Broken):
+                delay = self._after(attempts, outcome.trouble)
+                if delay is None:
+                    raise self._broken(call, outcome, attempts)
+            elif outcome.status < 300:
+                if grant is not None and self._tokens is not None:
+                    self._tokens.accept(grant)
+                return self._response(call, outcome)
+            elif outcome.status == 401 and grant is not None and not renewed:
+                renewed = True
+                self._tokens_refuse(grant)
+                continue
+            elif outcome.status == 429:
+                self._counters.limited += 1
+                after = retry_after_s(outcome.headers)
+                delay = attempts.after_limit(after)
+                if delay is None:
+                    raise self._limited(call, after)
+                self._host.paused_until = max(self._host.paused_until, clock() + (after or delay))
+            elif outcome.status in _FAILING:
+                self._counters.failed += 1
+                delay = self._after(attempts, Trouble.LOST)
+                asked = retry_after_s(outcome.headers)
+                if delay is None or (asked or 0.0) > 60:
+                    raise self._failing(call, outcome, attempts)
+                delay = max(delay, asked or 0.0)
+            elif outcome.status in _REDIRECTS and hops < MOST_REDIRECTS and call.method in _READING:
+                hops += 1
+                url = self._redirected(call, url, outcome)
+                continue
+            else:
+                raise self._refused(call, outcome)
+            self._counters.retries += 1
+            await asyncio.sleep(delay)
+
+    async def _grant(self, call: _Call) -> Grant | None:
+        if self._tokens is None or not call.with_token:
+            return None
+        return await self._tokens.current()
+
+    def _tokens_refuse(self, grant: Grant) -> None:
+        if self._tokens is not None:
+            self._tokens.refuse(grant)
+
+    async def _exchange(
+        self, call: _Call, url: str, grant: Grant | None, attempts: Attempts
+    ) -> Answer | Broken | None:
+        """Send one try when it is this request's turn; None when the circuit is open."""
+        host = self._host
+        async with self._slots:
+            pause = host.paused_until - clock()
+            if pause > 0:
+                await self._sit_out(call, pause, attempts)
+            permit = host.breaker.enter()
+            if permit is None:
+                return None
+            ok: bool | None = None
+            started = clock()
+            try:
+                self._counters.requests += 1
+                headers = {**call.headers, **grant.headers} if grant is not None else call.headers
+                outcome = await self._wire.exchange(
+                    call.method, url, headers, call.content, call.limits
+                )
+                if isinstance(outcome, Answer):
+                    self._counters.received_bytes += len(outcome.body)
+                    ok = None if outcome.status == 429 else outcome.status not in _FAILING
+                else:
+                    self._counters.failed += 1
+                    ok = False if outcome.trouble.counts else None
+            finally:
+                host.breaker.leave(permit, ok=ok)
+        if log.isEnabledFor(logging.DEBUG):
+            said = outcome.status if isinstance(outcome, Answer) else outcome.trouble.label
+            took = (clock() - started) * 1000
+            log.debug(
+                "%s: %s %s: %s in %.0f ms", self._instance, call.method, call.path, said, took
+            )
+        return outcome
+
+    async def _sit_out(self, call: _Call, pause: float, attempts: Attempts) -> None:
+        """Wait for the end of a pause the vendor has asked for; its slot stays taken, so the queue waits too."""
+        if attempts.waited_s + pause > 120:
+            raise self._limited(call, pause)
+        attempts.waited_s += pause
+        await asyncio.sleep(pause + self._chance.uniform(0, 0.1))
+
+    async def _login(self) -> Token:
+        assert self._auth is not None
+        self._counters.logins += 1
+        token = await self._auth.authenticate(_Login(self))
+        values = tuple(all_texts(token.headers))
+        self._redactor.replace(self._token_values, values)
+        self._token_values = values
+        return token
+
+    @staticmethod
+    def _after(attempts: Attempts, trouble: Trouble) -> float | None:
+        return attempts.after_failure(acted=trouble.acted) if trouble.again else None
+
+    def _redirected(self, call: _Call, url: str, answer: Answer) -> str:
+        target = self._base.follow(url, answer.headers.get("location", ""))
+        if target is None:
+            message = (
+                f"{self._name(call)} was redirected to another address, which is not followed."
+            )
+            raise VendorError(message, suggestion="Check the instance's URL.", status=answer.status)
+        return target
+
+    def _response(self, call: _Call, answer: Answer) -> Response:
+        return Response(
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+            request=self._name(call),
+        )
+
+    def _name(self, call: _Call) -> str:
+        path = urlsplit(call.path).path if "://" in call.path[:10] else call.path
+        return f"{self._instance}: {call.method} {path}"
+
+    def _clean(self, call: _Call, text: str) -> str:
+        found: Iterable[str] = [
+            *self._header_secrets(call),
+            *(value for part in call.secrets for value in sensitive_values(part)),
+        ]
+        return self._redactor.clean(text, also=found)
+
+    @staticmethod
+    def _header_secrets(call: _Call) -> list[str]:
+        values = list(sensitive_values(call.headers))
+        return values + [value.rpartition(" ")[2] for value in values]
+
+    def _details(self, call: _Call, **more: Any) -> dict[str, Any]:
+        return {"instance": self._instance, "host": self._base.host, **more}
+
+    def _circuit_open(self, call: _Call) -> VendorUnavailable:
+        breaker = self._host.breaker
+        message = (
+            f"{self._clean(call, self._name(call))} was not sent: {self._base.host} failed "
+            f"{breaker.failures} times in a row."
+        )
+        return VendorUnavailable(
+            message,
+            suggestion=f"It is tried again in {max(1, round(breaker.opens_in_s))} s.",
+            **self._details(call),
+        )
+
+    def _broken(self, call: _Call, broken: Broken, attempts: Attempts) -> MspError:
+        tries = f" ({attempts.failures} tries)" if attempts.failures > 1 else ""
+        name = self._clean(call, self._name(call))
+        message = f"{name}: {self._base.host} {broken.text}{tries}."
+        details = self._details(call, reason=broken.trouble.label)
+        match broken.trouble:
+            case Trouble.TLS:
+                suggestion = "Trust its authority with http.ca_bundle, or check the URL."
+            case Trouble.TOO_LARGE | Trouble.GARBLED | Trouble.TRUNCATED:
+                return VendorError(
+                    message, suggestion="Check the instance's URL; ask for less at once.", **details
+                )
+            case Trouble.TIMEOUT | Trouble.CONNECT_TIMEOUT:
+                suggestion = "Try again later, or raise the instance's timeout."
+            case _:
+                suggestion = "Check the network and the vendor's status page."
+        return VendorUnavailable(message, suggestion=suggestion, **details)
+
+    def _failing(self, call: _Call, answer: Answer, attempts: Attempts) -> VendorUnavailable:
+        tries = f" after {attempts.failures} tries" if attempts.failures > 1 else ""
+        return VendorUnavailable(
+            f"{self._describe(call, answer)}{tries}.",
+            suggestion="The vendor's service is failing; try again later.",
+            **self._details(call, status=answer.status),
+        )
+
+    def _limited(self, call: _Call, after: float | None) -> RateLimited:
+        wait = f" It asks for a pause of {after:.0f} s." if after else ""
+        return RateLimited(
+            f"{self._clean(call, self._name(call))}: {self._base.host} takes no more requests now.{wait}",
+            suggestion="Lower the instance's concurrency, or run less often.",
+            **self._details(call, retry_after_s=after),
+        )
+
+    def _refused(self, call: _Call, answer: Answer) -> MspError:
+        message = f"{self._describe(call, answer)}."
+        details = self._details(call, status=answer.status)
+        if answer.status == 401:
+            return AuthenticationFailed(
+                message, suggestion="Check the credentials of this instance.", **details
+            )
+        if answer.status in _REDIRECTS or not 400 <= answer.status < 500:
+            kind = VendorError if answer.status < 500 else VendorUnavailable
+            return kind(message, suggestion="Check the instance's URL.", **details)
+        suggestion = {
+            403: "The API user lacks a permission or a scope for this.",
+            404: "It does not exist there (any more), or the URL of the instance is wrong.",
+            409: "The vendor's record has changed meanwhile; read it again.",
+        }.get(answer.status, "")
+        return VendorRefused(message, suggestion=suggestion, **details)
+
+    def _describe(self, call: _Call, answer: Answer) -> str:
+        said = vendor_message(answer.body, answer.headers.get("content-type", "")).rstrip(". ")
+        name = self._clean(call, self._name(call))
+        cleaned = self._clean(call, said)
+        return f"{name} answered {answer.status}" + (f": {cleaned}" if cleaned else "")
+
+    async def login_request(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        json: Any,
+        data: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Response:
+        """Send a request of an Authenticator: no token, and a refusal means wrong credentials."""
+        self._redactor.learn(
+            value for part in (json, data) for value in sensitive_values(part) if len(value) > 5
+        )
+        call = self._call(
+            method.upper(),
+            path,
+            params,
+            json,
+            data,
+            headers,
+            None,
+            idempotent=True,
+            with_token=False,
+        )
+        try:
+            return await self._send(call)
+        except VendorRefused as error:
+            if error.details.get("status") not in (400, 403):
+                raise
+            refusal = error
+        raise AuthenticationFailed(
+            refusal.message, suggestion="Check the credentials of this instance.", **refusal.details
+        )
+
+
+class _Login:
+    """The TokenRequester of one login."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: Any = None,
+        data: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        return await self._client.login_request(method, path, params, json, data, headers)
