@@ -163,9 +163,9 @@ def within_package(package: Package, module: Path, found: Import) -> str | None:
         return None
     if module.name == "plugin.py":
         return "plugin.py imports msp_core.v1 and the standard library alone"
-    light_api = top.startswith("msp_") and within(found.target, f"{top}.api")
-    if module.name == "tools.py" and not light_api:
-        return "tools.py imports msp_core.v1, api modules and the standard library at its top"
+    light = top == "attrs" or (top.startswith("msp_") and within(found.target, f"{top}.api"))
+    if module.name == "tools.py" and not light:
+        return "tools.py imports msp_core.v1, attrs, api modules and the standard library on top"
     return None
 
 
