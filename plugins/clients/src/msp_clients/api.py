@@ -23,6 +23,22 @@ class NewClient:
 
 
 @frozen(kw_only=True)
+class Entry:
+    """One row of an import: the fields it gives (of NewClient), already of the right types, and its line."""
+
+    line: int
+    fields: Mapping[str, Any]
+
+
+@frozen(kw_only=True)
+class Merged:
+    """What became of one entry: `created`, `updated` or `unchanged`."""
+
+    action: str
+    client: Client
+
+
+@frozen(kw_only=True)
 class DeviceFigures:
     """What the inventory knows about one client."""
 
@@ -44,9 +60,7 @@ class KnowsDevices(Protocol):
 class KnowsHealth(Protocol):
     """Offered by whoever owns health results, so that a list of clients can say how fresh they are."""
 
-    async def last_checks(
-        self, ctx: Context, client_ids: Sequence[str]
-    ) -> Mapping[str, datetime]:
+    async def last_checks(self, ctx: Context, client_ids: Sequence[str]) -> Mapping[str, datetime]:
         """Return when each client was last checked; clients never checked are left out. One query."""
         ...
 
@@ -74,15 +88,11 @@ class Clients(Protocol):
         """Record a new client; raise InvalidParameters for bad values and Conflict for an id that is taken."""
         ...
 
-    async def create_many(
-        self, ctx: Context, new: Sequence[NewClient]
-    ) -> tuple[Client, ...]:
+    async def create_many(self, ctx: Context, new: Sequence[NewClient]) -> tuple[Client, ...]:
         """Record many clients in one transaction, in order: all of them or none."""
         ...
 
-    async def get(
-        self, ctx: Context, ref: str, *, include_deleted: bool = False
-    ) -> Client:
+    async def get(self, ctx: Context, ref: str, *, include_deleted: bool = False) -> Client:
         """Return one client; raise ClientNotFound with the nearest names inside the scope."""
         ...
 
@@ -135,8 +145,6 @@ class Clients(Protocol):
         """Return the settings of many clients in one query; every id asked for has an entry."""
         ...
 
-    async def set_config(
-        self, ctx: Context, client_id: str, values: Mapping[str, Any]
-    ) -> None:
+    async def set_config(self, ctx: Context, client_id: str, values: Mapping[str, Any]) -> None:
         """Set keys of the client's settings to JSON values; None removes a key."""
         ...

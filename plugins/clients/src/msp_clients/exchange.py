@@ -1,0 +1,331 @@
+"""Clients as CSV and JSON: written for spreadsheets, read back unchanged."""
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from attrs import frozen
+
+from msp_clients.api import Clients, Entry
+from msp_core.v1 import (
+    Client,
+    ClientStatus,
+    Column,
+    Context,
+    Display,
+    Doc,
+    InvalidParameters,
+    Param,
+    Tier,
+)
+
+FIELDS = ("id", "name", "contact_email", "tier", "status", "tags", "notes")
+_SIZE_BYTES = 50 * 1024 * 1024
+_FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # spreadsheets read wide signs too
+_QUOTED = (*_FORMULA, "'")
+
+
+class Format(StrEnum):
+    """File formats of clients."""
+
+    CSV = "csv"
+    JSON = "json"
+
+
+@frozen(kw_only=True)
+class Exported:
+    """Exported clients: the text, or the file it was written to."""
+
+    count: int
+    path: Path | None
+    text: str
+
+    DISPLAY: ClassVar[Display] = Display(
+        summary=lambda done: (
+            f"Wrote {done.count} clients to {done.path}" if done.path else done.text.rstrip("\n")
+        )
+    )
+
+
+@frozen(kw_only=True)
+class ImportedRow:
+    """What an import did with one row."""
+
+    line: int
+    action: str
+    id: str
+    name: str
+
+
+@frozen(kw_only=True)
+class Imported:
+    """What an import came to."""
+
+    rows: tuple[ImportedRow, ...]
+    recorded: bool
+
+    def count(self, action: str) -> int:
+        """Count the rows with this outcome."""
+        return sum(row.action == action for row in self.rows)
+
+    def say(self) -> str:
+        """Return the sum for people."""
+        sums = ", ".join(
+            f"{self.count(action)} {action}" for action in ("created", "updated", "unchanged")
+        )
+        return f"{sums}." + ("" if self.recorded else " Nothing was recorded.")
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("line", "Line"),
+            Column("action", "Action"),
+            Column("id", "ID"),
+            Column("name", "Name"),
+        ),
+        rows="rows",
+        summary=lambda done: done.say(),
+        empty="The file holds no clients.",
+    )
+
+
+async def export_clients(
+    ctx: Context,
+    *,
+    output: Annotated[Path | None, Doc("File to write; shown when left out.")] = None,
+    format: Annotated[Format | None, Doc("csv or json; from the file's name, else csv.")] = None,
+) -> Exported:
+    """Write clients as CSV or JSON."""
+    found = await (await ctx.get(Clients)).list(ctx)
+    chosen = format or _format_of(output) or Format.CSV
+    text = to_csv(found.items) if chosen is Format.CSV else to_json(found.items)
+    if output is not None and not ctx.dry_run:
+        _replace(output, text, "utf-8-sig" if chosen is Format.CSV else "utf-8")
+    return Exported(count=len(found.items), path=output, text="" if output else text)
+
+
+async def import_clients(
+    ctx: Context,
+    file: Annotated[Path, Doc("CSV or JSON file."), Param(arg=True)],
+    *,
+    format: Annotated[Format | None, Doc("csv or json; from the file's name, else csv.")] = None,
+) -> Imported:
+    """Read clients from a CSV or JSON file: all rows or none.
+
+    A row whose id (or, without an id, exact name) is known updates that client; fields left out stay as they are.
+    """
+    text = _read(file)
+    entries = parse(text, format or _format_of(file) or Format.CSV)
+    merged = await (await ctx.get(Clients)).merge(ctx, entries)
+    return Imported(
+        rows=tuple(
+            ImportedRow(line=entry.line, action=one.action, id=one.client.id, name=one.client.name)
+            for entry, one in zip(entries, merged, strict=True)
+        ),
+        recorded=not (ctx.dry_run or ctx.read_only),
+    )
+
+
+def to_csv(clients: Sequence[Client]) -> str:
+    """Write CSV in which no cell is a formula."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(FIELDS)
+    for client in clients:
+        values = (
+            client.id,
+            client.name,
+            client.contact_email,
+            client.tier.value,
+            client.status.value,
+            ";".join(client.tags),
+            client.notes,
+        )
+        writer.writerow([_guarded(value) for value in values])
+    return out.getvalue()
+
+
+def to_json(clients: Sequence[Client]) -> str:
+    """Write a JSON list of objects."""
+    rows = [
+        {
+            "id": client.id,
+            "name": client.name,
+            "contact_email": client.contact_email,
+            "tier": client.tier.value,
+            "status": client.status.value,
+            "tags": list(client.tags),
+            "notes": client.notes,
+        }
+        for client in clients
+    ]
+    return json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
+
+
+def parse(text: str, format: Format) -> tuple[Entry, ...]:
+    """Read rows; raise InvalidParameters with every bad row and its line in `details["rows"]`."""
+    rows = _csv_rows(text) if format is Format.CSV else _json_rows(text)
+    entries: list[Entry] = []
+    problems: list[dict[str, Any]] = []
+    for line, row in rows:
+        try:
+            entries.append(Entry(line=line, fields=_typed(row)))
+        except ValueError as error:
+            problems.append({"line": line, "problem": str(error)})
+    if problems:
+        shown = "; ".join(f"line {one['line']}: {one['problem']}" for one in problems[:10])
+        more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise InvalidParameters(
+            f"nothing was imported, {len(problems)} rows are bad: {shown}{more}",
+            suggestion="Mend these rows and import the file again.",
+            rows=problems,
+        )
+    return tuple(entries)
+
+
+def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        _check_fields(header, "the first line")
+        start = reader.line_num + 1
+        for cells in reader:
+            line, start = start, reader.line_num + 1
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                yield line, {"": f"{len(cells)} cells where the heading has {len(header)}"}
+                continue
+            yield line, dict(zip(header, map(_unguarded, cells), strict=True))
+    except csv.Error as error:
+        raise InvalidParameters(
+            f"the file is not CSV: line {reader.line_num}: {error}",
+            suggestion="Save it as CSV with commas, in UTF-8.",
+        ) from error
+
+
+def _json_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidParameters(
+            f"the file is not JSON: {error}", suggestion="Give a JSON list of clients."
+        ) from error
+    if not isinstance(data, list):
+        raise InvalidParameters(
+            "the file holds no JSON list", suggestion='Give a list such as [{"name": "Acme Corp"}].'
+        )
+    for number, row in enumerate(data, start=1):
+        if not isinstance(row, dict):
+            yield number, {"": "it is no object"}
+            continue
+        _check_fields(list(row), f"entry {number}")
+        yield number, row
+
+
+def _check_fields(names: Sequence[str], where: str) -> None:
+    unknown = sorted(set(names) - set(FIELDS))
+    doubled = len(set(names)) != len(names)
+    if not names or unknown or doubled:
+        problem = f"unknown field {unknown[0]!r}" if unknown else "no or doubled field names"
+        raise InvalidParameters(
+            f"{where} has {problem}", suggestion="The fields are: " + ", ".join(FIELDS)
+        )
+
+
+def _typed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn a row's values into a client's; raise ValueError in words."""
+    if "" in row:
+        raise ValueError(row[""])
+    fields: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "tags":
+            tags = value.split(";") if isinstance(value, str) else value
+            if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+                raise ValueError("tags must be a list of words")
+            fields[name] = tuple(tag for tag in tags if tag.strip())
+        elif not isinstance(value, str):
+            raise ValueError(f"{name} must be text")
+        elif name in ("tier", "status"):
+            if value.strip():
+                fields[name] = _word(name, value.strip().lower())
+        elif name == "id":
+            if value.strip():
+                fields[name] = value.strip()
+        else:
+            fields[name] = value
+    return fields
+
+
+def _word(name: str, value: str) -> Tier | ClientStatus:
+    kind: type[Tier] | type[ClientStatus] = Tier if name == "tier" else ClientStatus
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(kind)
+        raise ValueError(f"{name} is {value[:40]!r}, not one of {known}") from None
+
+
+def _guarded(cell: str) -> str:
+    return "'" + cell if cell.startswith(_QUOTED) else cell
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_QUOTED) else cell
+
+
+def _format_of(path: Path | None) -> Format | None:
+    suffix = path.suffix.lower().lstrip(".") if path else ""
+    return Format(suffix) if suffix in set(Format) else None
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > _SIZE_BYTES:
+            raise InvalidParameters(
+                f"{path} is larger than 50 MB", suggestion="Split it into several files."
+            )
+        # Bytes first: text mode would turn a carriage return inside a cell into a line feed
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidParameters(
+            f"{path} is not UTF-8", suggestion='Save it as "CSV UTF-8".'
+        ) from error
+    except OSError as error:
+        raise InvalidParameters(
+            f"{path} cannot be read: {error.strerror}", suggestion="Check the path and its rights."
+        ) from error
+
+
+def _replace(path: Path, text: str, encoding: str) -> None:
+    """Write the file whole or not at all; a text of clients is for its owner's eyes."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
+        try:
+            with os.fdopen(handle, "w", encoding=encoding, newline="") as out:
+                out.write(text)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InvalidParameters(
+            f"{path} cannot be written: {error.strerror}",
+            suggestion="Name a file in a folder that exists and that you may write to.",
+        ) from error

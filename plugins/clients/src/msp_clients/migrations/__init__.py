@@ -1,0 +1,1 @@
+"""The tables of the clients, as numbered steps."""

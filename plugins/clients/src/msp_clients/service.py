@@ -1,0 +1,227 @@
+"""The clients service."""
+
+import builtins
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from msp_clients import records
+from msp_clients.api import Entry, Merged, NewClient
+from msp_clients.naming import checked_key
+from msp_clients.tables import ClientRow
+from msp_core.v1 import (
+    Client,
+    ClientStatus,
+    Context,
+    InvalidParameters,
+    Listing,
+    Tier,
+    Toolkit,
+)
+from msp_store.api import Store, Tx
+
+T = TypeVar("T")
+
+
+async def create(toolkit: Toolkit) -> "ClientService":
+    """Build the service on the toolkit's store."""
+    return ClientService(await toolkit.get(Store))
+
+
+class _RehearsedError(Exception):
+    """Carries a result out of a transaction that must not be kept."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+class ClientService:
+    """Clients in the store; see `msp_clients.api.Clients`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def _write(self, ctx: Context, fn: Callable[[Tx], T]) -> T:
+        """Write, or in a dry run and in read-only mode do the same and keep nothing."""
+        if not (ctx.dry_run or ctx.read_only):
+            return await self._store.write(fn)
+
+        def rehearse(tx: Tx) -> T:
+            raise _RehearsedError(fn(tx))
+
+        try:
+            return await self._store.write(rehearse)
+        except _RehearsedError as rehearsed:
+            result: T = rehearsed.result
+            return result
+
+    async def create(
+        self,
+        ctx: Context,
+        *,
+        name: str,
+        contact_email: str = "",
+        tier: Tier = Tier.BRONZE,
+        status: ClientStatus = ClientStatus.ACTIVE,
+        tags: Sequence[str] = (),
+        notes: str = "",
+        id: str | None = None,
+    ) -> Client:
+        """Record a new client."""
+        new = NewClient(
+            name=name,
+            contact_email=contact_email,
+            tier=tier,
+            status=status,
+            tags=tuple(tags),
+            notes=notes,
+            id=id,
+        )
+        return (await self.create_many(ctx, (new,)))[0]
+
+    async def create_many(self, ctx: Context, new: Sequence[NewClient]) -> tuple[Client, ...]:
+        """Record many clients in one transaction."""
+        scope = ctx.scope.clients
+        return await self._write(ctx, lambda tx: records.insert_many(tx, scope, new))
+
+    async def merge(self, ctx: Context, entries: Sequence[Entry]) -> tuple[Merged, ...]:
+        """Create and update clients, all entries or none."""
+        scope = ctx.scope.clients
+        return await self._write(ctx, lambda tx: records.merge(tx, scope, entries))
+
+    async def get(self, ctx: Context, ref: str, *, include_deleted: bool = False) -> Client:
+        """Return one client by id or exact name."""
+        scope = ctx.scope.clients
+        return await self._store.read(
+            lambda _tx: records.find(scope, ref, include_deleted=include_deleted)
+        )
+
+    async def list(
+        self,
+        ctx: Context,
+        *,
+        tier: Tier | None = None,
+        status: ClientStatus | None = None,
+        search: str | None = None,
+        tag: str | None = None,
+        ids: Sequence[str] | None = None,
+        include_deleted: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Listing[Client]:
+        """Return clients sorted by name."""
+        if offset < 0 or (limit is not None and limit < 0):
+            raise InvalidParameters(
+                "limit and offset cannot be negative",
+                suggestion="Leave them out to see every client.",
+            )
+        scope = ctx.scope.clients
+        if ids is not None:
+            scope = frozenset(ids) if scope is None else scope.intersection(ids)
+        query = records.select(scope, include_deleted=include_deleted)
+        if tier is not None:
+            query = query.where(ClientRow.tier == tier)
+        if status is not None:
+            query = query.where(ClientRow.status == status)
+        if search:
+            query = query.where(ClientRow.folded.contains(records.folded(search.strip())))
+        if tag:
+            query = query.where(ClientRow.tags.contains(json.dumps(tag.strip().lower())))
+
+        def read(_tx: Tx) -> Listing[Client]:
+            page = query.order_by(ClientRow.folded, ClientRow.id).offset(offset or None)
+            rows = page.limit(limit).tuples()
+            items = tuple(records.client_of(row) for row in rows)
+            whole = limit is None and not offset
+            return Listing(items=items, total=len(items) if whole else query.count())
+
+        return await self._store.read(read)
+
+    async def update(
+        self,
+        ctx: Context,
+        ref: str,
+        *,
+        name: str | None = None,
+        contact_email: str | None = None,
+        tier: Tier | None = None,
+        status: ClientStatus | None = None,
+        tags: Sequence[str] | None = None,
+        notes: str | None = None,
+    ) -> Client:
+        """Change what is given."""
+        given = {
+            "name": name,
+            "contact_email": contact_email,
+            "tier": tier,
+            "status": status,
+            "tags": None if tags is None else tuple(tags),
+            "notes": notes,
+        }
+        changes = {field: value for field, value in given.items() if value is not None}
+        scope = ctx.scope.clients
+        return await self._write(
+            ctx, lambda tx: records.change(tx, records.find(scope, ref), changes)
+        )
+
+    async def delete(self, ctx: Context, ref: str) -> Client:
+        """Hide a client; its rows stay."""
+        scope = ctx.scope.clients
+        return await self._write(
+            ctx,
+            lambda tx: records.mark_deleted(
+                tx, records.find(scope, ref, include_deleted=True), deleted=True
+            ),
+        )
+
+    async def restore(self, ctx: Context, ref: str) -> Client:
+        """Bring a deleted client back."""
+        scope = ctx.scope.clients
+        return await self._write(
+            ctx,
+            lambda tx: records.mark_deleted(
+                tx, records.find(scope, ref, include_deleted=True), deleted=False
+            ),
+        )
+
+    async def get_config(self, ctx: Context, client_id: str) -> Mapping[str, Any]:
+        """Return the client's own settings."""
+        scope = ctx.scope.clients
+
+        def read(_tx: Tx) -> Mapping[str, Any]:
+            found = records.find(scope, client_id).id
+            return records.read_configs([found])[found]
+
+        return await self._store.read(read)
+
+    async def get_configs(
+        self, ctx: Context, client_ids: Sequence[str]
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """Return the settings of many clients in one query."""
+        for client_id in client_ids:
+            ctx.require_client(client_id)
+        return await self._store.read(lambda _tx: records.read_configs(client_ids))
+
+    async def set_config(self, ctx: Context, client_id: str, values: Mapping[str, Any]) -> None:
+        """Set keys of the client's settings; None removes a key."""
+        scope = ctx.scope.clients
+        good = {checked_key(key): _json(key, value) for key, value in values.items()}
+
+        def write(tx: Tx) -> None:
+            records.write_config(tx, records.find(scope, client_id).id, good)
+
+        await self._write(ctx, write)
+
+
+def _json(key: str, value: Any) -> Any:
+    """Return the value as JSON data (tuples become lists), or raise InvalidParameters."""
+    plain = builtins.list(value) if isinstance(value, tuple) else value
+    try:
+        return json.loads(json.dumps(plain, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise InvalidParameters(
+            f"the value of {key} is not JSON data: {error}",
+            suggestion="Use text, numbers, true, false, lists or objects.",
+            key=key,
+        ) from error

@@ -1,0 +1,374 @@
+"""The `client` commands."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from attrs import frozen
+
+from msp_clients.api import Clients, DeviceFigures, KnowsDevices, KnowsHealth
+from msp_core.v1 import (
+    Client,
+    ClientStatus,
+    Column,
+    Context,
+    Display,
+    Doc,
+    InvalidParameters,
+    Listing,
+    MspError,
+    Param,
+    Spelling,
+    Tier,
+    UnknownPlugin,
+)
+
+T = TypeVar("T")
+
+ClientRef = Annotated[str, Doc("The client's id or exact name."), Param(arg=True, mcp="client_id")]
+Name = Annotated[str, Doc("Client company name")]
+Contact = Annotated[str, Doc("Primary contact email"), Param(cli=(Spelling("--contact"),))]
+Tags = Annotated[
+    Sequence[str], Doc("A word to select by, such as hipaa."), Param(cli=(Spelling("--tag"),))
+]
+Notes = Annotated[str, Doc("Anything people should know.")]
+
+
+def _moment(value: datetime | None) -> str:
+    return "never" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _tags(value: Sequence[str]) -> str:
+    return " ".join(value)
+
+
+@frozen(kw_only=True)
+class ClientRow:
+    """A client in a list. `devices` and `last_health_check` are None where nothing installed knows them."""
+
+    id: str
+    name: str
+    tier: Tier
+    status: ClientStatus
+    contact_email: str
+    tags: tuple[str, ...]
+    devices: int | None = None
+    last_health_check: datetime | None = None
+    deleted_at: datetime | None = None
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("id", "ID"),
+            Column("name", "Name"),
+            Column("tier", "Tier"),
+            Column("status", "Status"),
+            Column("contact_email", "Contact"),
+            Column("tags", "Tags", _tags),
+            Column("devices", "Devices", _count),
+            Column("last_health_check", "Last health check", _moment),
+        ),
+        empty="No clients. Add one with `client add --name NAME`, or `client sync --all --create`.",
+    )
+
+
+@frozen(kw_only=True)
+class ClientDetails:
+    """Everything known about one client. `config` holds its own settings."""
+
+    id: str
+    name: str
+    contact_email: str
+    tier: Tier
+    status: ClientStatus
+    tags: tuple[str, ...]
+    notes: str
+    rmm_id: str | None
+    devices: int | None
+    last_health_check: datetime | None
+    created_at: datetime | None
+    updated_at: datetime | None
+    deleted_at: datetime | None
+    config: Mapping[str, Any]
+
+    def say(self) -> str:
+        """Return the text for people."""
+        meaning = {
+            ClientStatus.ACTIVE: "",
+            ClientStatus.SUSPENDED: " (checked, but nobody is told)",
+            ClientStatus.INACTIVE: " (not checked)",
+        }[self.status]
+        lines = [
+            ("ID", self.id),
+            ("Contact", self.contact_email),
+            ("Tier", self.tier.value),
+            ("Status", self.status.value + meaning),
+            ("Deleted", _moment(self.deleted_at) if self.deleted_at else ""),
+            ("Tags", _tags(self.tags)),
+            ("Devices", _count(self.devices)),
+            ("RMM id", self.rmm_id or ""),
+            ("Last health check", _moment(self.last_health_check)),
+            ("Client since", _moment(self.created_at)),
+            ("Notes", self.notes.replace("\n", "\n" + " " * 20)),
+        ]
+        text = [self.name, *(f"  {label + ':':<18}{value}" for label, value in lines if value)]
+        if self.config:
+            text.append("  Own settings:")
+            text += [f"    {key} = {json.dumps(value)}" for key, value in self.config.items()]
+        return "\n".join(text)
+
+    DISPLAY: ClassVar[Display] = Display(summary=lambda client: client.say())
+
+
+@frozen(kw_only=True)
+class ClientSettings:
+    """A client's own settings by key."""
+
+    client_id: str
+    values: Mapping[str, Any]
+
+    def say(self) -> str:
+        """Return one line per setting."""
+        if not self.values:
+            return f"{self.client_id} has no settings of its own: those of its tier apply."
+        return "\n".join(f"{key} = {json.dumps(value)}" for key, value in self.values.items())
+
+    DISPLAY: ClassVar[Display] = Display(summary=lambda settings: settings.say())
+
+
+@frozen(kw_only=True)
+class ClientDone:
+    """What was done to a client, and what to do next."""
+
+    client: Client
+    message: str
+
+    DISPLAY: ClassVar[Display] = Display(summary=lambda done: done.message)
+
+
+async def list_clients(
+    ctx: Context,
+    *,
+    tier: Annotated[Tier | None, Doc("Filter by client tier")] = None,
+    status: Annotated[ClientStatus | None, Doc("Filter by client status")] = None,
+    search: Annotated[str | None, Doc("Search clients by name")] = None,
+    tag: Annotated[str | None, Doc("Only clients with this tag.")] = None,
+    deleted: Annotated[bool, Doc("Also show deleted clients.")] = False,
+    limit: Annotated[int | None, Doc("At most so many.")] = None,
+    offset: Annotated[int, Doc("Leave out so many at the start.")] = 0,
+) -> Listing[ClientRow]:
+    """List MSP clients with optional filtering by tier, status, or name."""
+    clients = await ctx.get(Clients)
+    found = await clients.list(
+        ctx,
+        tier=tier,
+        status=status,
+        search=search,
+        tag=tag,
+        include_deleted=deleted,
+        limit=limit,
+        offset=offset,
+    )
+    ids = [client.id for client in found.items]
+    notes: list[str] = []
+    devices, moments = await _figures(ctx, ids, notes)
+    rows = tuple(
+        ClientRow(
+            id=client.id,
+            name=client.name,
+            tier=client.tier,
+            status=client.status,
+            contact_email=client.contact_email,
+            tags=client.tags,
+            devices=None
+            if devices is None
+            else devices.get(client.id, DeviceFigures(count=0)).count,
+            last_health_check=moments.get(client.id),
+            deleted_at=client.deleted_at,
+        )
+        for client in found.items
+    )
+    return Listing(items=rows, total=found.total, notes=tuple(notes))
+
+
+async def show_client(ctx: Context, client: ClientRef) -> ClientDetails:
+    """Show one client: contact, tier, status, devices and its own settings."""
+    clients = await ctx.get(Clients)
+    found = await clients.get(ctx, client)
+    config = await clients.get_config(ctx, found.id)
+    notes: list[str] = []
+    devices, moments = await _figures(ctx, [found.id], notes)
+    for note in notes:
+        ctx.warn(note)
+    figures = None if devices is None else devices.get(found.id, DeviceFigures(count=0))
+    return ClientDetails(
+        id=found.id,
+        name=found.name,
+        contact_email=found.contact_email,
+        tier=found.tier,
+        status=found.status,
+        tags=found.tags,
+        notes=found.notes,
+        rmm_id=figures.rmm_id if figures else None,
+        devices=figures.count if figures else None,
+        last_health_check=moments.get(found.id),
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+        deleted_at=found.deleted_at,
+        config=config,
+    )
+
+
+async def add_client(
+    ctx: Context,
+    *,
+    name: Name,
+    contact_email: Contact = "",
+    tier: Annotated[Tier, Doc("Service tier")] = Tier.BRONZE,
+    status: Annotated[ClientStatus, Doc("Status at the start.")] = ClientStatus.ACTIVE,
+    tags: Tags = (),
+    notes: Notes = "",
+    id: Annotated[
+        str | None, Doc("The id, fixed for life; made from the name when left out.")
+    ] = None,
+) -> ClientDone:
+    """Add a client."""
+    clients = await ctx.get(Clients)
+    made = await clients.create(
+        ctx,
+        name=name,
+        contact_email=contact_email,
+        tier=tier,
+        status=status,
+        tags=tags,
+        notes=notes,
+        id=id,
+    )
+    return ClientDone(client=made, message=f"{_done(ctx, 'Added')} {made.name} as {made.id}.")
+
+
+async def update_client(
+    ctx: Context,
+    client: ClientRef,
+    *,
+    name: Annotated[str | None, Doc("A new name; the id stays.")] = None,
+    contact_email: Annotated[
+        str | None, Doc("Primary contact email"), Param(cli=(Spelling("--contact"),))
+    ] = None,
+    tier: Annotated[Tier | None, Doc("Service tier")] = None,
+    status: Annotated[
+        ClientStatus | None,
+        Doc("active; suspended: checked, but nobody is told; inactive: not checked."),
+    ] = None,
+    tags: Annotated[
+        Sequence[str],
+        Doc("All tags the client shall have."),
+        Param(cli=(Spelling("--tag"),)),
+    ] = (),
+    clear_tags: Annotated[bool, Doc("Remove every tag first.")] = False,
+    notes: Annotated[str | None, Doc("Notes; they replace the old ones.")] = None,
+) -> ClientDone:
+    """Change a client's name, contact, tier, status, tags or notes; what is not given stays."""
+    clients = await ctx.get(Clients)
+    before = await clients.get(ctx, client)
+    after = await clients.update(
+        ctx,
+        before.id,
+        name=name,
+        contact_email=contact_email,
+        tier=tier,
+        status=status,
+        tags=tags if tags or clear_tags else None,
+        notes=notes,
+    )
+    if after == before:
+        return ClientDone(client=after, message=f"{after.id} is so already; nothing was changed.")
+    return ClientDone(client=after, message=f"{_done(ctx, 'Changed')} {after.name} ({after.id}).")
+
+
+async def delete_client(ctx: Context, client: ClientRef) -> ClientDone:
+    """Hide a client from lists and sweeps; its history stays and `client restore` undoes it."""
+    gone = await (await ctx.get(Clients)).delete(ctx, client)
+    return ClientDone(
+        client=gone,
+        message=f"{_done(ctx, 'Deleted')} {gone.name}. Its history stays; undo with: client restore {gone.id}",
+    )
+
+
+async def restore_client(ctx: Context, client: ClientRef) -> ClientDone:
+    """Bring a deleted client back."""
+    back = await (await ctx.get(Clients)).restore(ctx, client)
+    return ClientDone(client=back, message=f"{_done(ctx, 'Restored')} {back.name} ({back.id}).")
+
+
+async def configure_client(
+    ctx: Context,
+    client: ClientRef,
+    *,
+    values: Annotated[
+        Mapping[str, Any] | None,
+        Doc("KEY=VALUE to set; the value is JSON where it reads as JSON, else text."),
+        Param(cli=(Spelling("--set"),), mcp="set"),
+    ] = None,
+    unset: Annotated[Sequence[str], Doc("A key to remove; what the tier says applies again.")] = (),
+) -> ClientSettings:
+    """Show or change a client's own settings, such as health limits and expected services."""
+    clients = await ctx.get(Clients)
+    found = await clients.get(ctx, client)
+    if values or unset:
+        wanted: dict[str, Any] = {key: _parsed(value) for key, value in (values or {}).items()}
+        both = sorted(set(wanted) & set(unset))
+        if both:
+            raise InvalidParameters(
+                f"{both[0]} is to be set and removed at once", suggestion="Say one of them."
+            )
+        wanted.update(dict.fromkeys(unset))
+        await clients.set_config(ctx, found.id, wanted)
+        if ctx.dry_run or ctx.read_only:
+            ctx.warn("Nothing was recorded; these settings are the present ones.")
+    return ClientSettings(client_id=found.id, values=await clients.get_config(ctx, found.id))
+
+
+def _parsed(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _done(ctx: Context, verb: str) -> str:
+    return f"Not recorded: would have {verb.lower()}" if ctx.dry_run or ctx.read_only else verb
+
+
+async def _figures(
+    ctx: Context, ids: Sequence[str], notes: list[str]
+) -> tuple[Mapping[str, DeviceFigures] | None, Mapping[str, datetime]]:
+    """Ask whoever knows devices and health; what cannot be had leaves a note and a gap, never a failure."""
+    devices: Mapping[str, DeviceFigures] | None = None
+    moments: Mapping[str, datetime] = {}
+    try:
+        knows_devices = await _optional(ctx, KnowsDevices)
+        if knows_devices is not None:
+            devices = await knows_devices.client_devices(ctx, ids)
+    except MspError as error:
+        notes.append(f"Numbers of devices are not known: {error.message}")
+    try:
+        knows_health = await _optional(ctx, KnowsHealth)
+        if knows_health is not None:
+            moments = await knows_health.last_checks(ctx, ids)
+    except MspError as error:
+        notes.append(f"Times of health checks are not known: {error.message}")
+    return devices, moments
+
+
+async def _optional(ctx: Context, service: type[T]) -> T | None:
+    try:
+        return await ctx.get(service)
+    except UnknownPlugin:
+        return None
