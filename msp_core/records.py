@@ -339,11 +339,16 @@ class Settings:
 
 @frozen(kw_only=True)
 class Migrations:
-    """A plugin's database tables: a package of numbered migration modules, run in order, after those of `after`."""
+    """A plugin's database tables: a package of numbered migration modules, run in order, after those of `after`.
+
+    `prune` names what removes old rows: `def prune(tx, before: datetime, limit: int) -> Mapping[str, int]` (rows
+    removed, by table); it is called until it removes nothing.
+    """
 
     id: str = field(validator=is_id)
     package: str
     after: tuple[str, ...] = ()
+    prune: str | None = field(default=None, validator=validators.optional(is_ref))
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,251 @@
+"""The store: one writer thread, a few reader threads, whole functions in transactions."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from msp_core.v1 import StoreError
+
+from msp_store import failures
+from msp_store.databases import Target
+from msp_store.migrating import Ledger, Upgrade
+from msp_store.models import route_thread
+from msp_store.threads import ConnectionThreads
+from msp_store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from msp_core.v1 import Migrations
+
+T = TypeVar("T")
+
+_inside: ContextVar[bool] = ContextVar("msp_store_inside", default=False)
+
+
+def _system_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DatabaseStore:
+    """One database; implements `msp_store.api.Store`."""
+
+    def __init__(
+        self,
+        target: Target,
+        migrations: Iterable["Migrations"] = (),
+        *,
+        now: Callable[[], datetime] = _system_now,
+        readers: int = 4,
+        reconnect_s: float = 10.0,
+        upgrade: bool = True,
+    ) -> None:
+        self.target = target
+        self.ledger = Ledger(migrations, where=target.where)
+        self._now = now
+        self._reconnect_s = reconnect_s
+        self._upgrade = upgrade
+        self._writer_db = target.open(writer=True) if target.dialect == "postgresql" else None
+        self._reader_db = target.open(writer=False)
+        self._writer = ConnectionThreads("msp-store-writer", 1, self._close_writer)
+        self._readers = ConnectionThreads("msp-store-reader", readers, self._close_reader)
+        self._opening: asyncio.Lock = asyncio.Lock()
+        self._ready = False
+        self._connected = False
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgresql"]:
+        """Which database it is."""
+        return self.target.dialect
+
+    async def write(self, fn: Callable[[Transaction], T]) -> T:
+        """Run a whole plain function in one durable transaction and return what it returns."""
+        _refuse_nesting("write")
+        await self.open()
+        return await self.write_raw(fn)
+
+    async def read(self, fn: Callable[[Transaction], T]) -> T:
+        """Run a plain function on one consistent snapshot and return what it returns."""
+        _refuse_nesting("read")
+        await self.open()
+        return await self.read_raw(fn)
+
+    async def write_raw(self, fn: Callable[[Transaction], T]) -> T:
+        """Write without looking at the migrations first."""
+        return await _finished(self._writer.submit(partial(self._run, self._writing, fn)))
+
+    async def read_raw(self, fn: Callable[[Transaction], T]) -> T:
+        """Read without looking at the migrations first."""
+        return await _finished(self._readers.submit(partial(self._run, self._reading, fn)))
+
+    async def open(self) -> None:
+        """Bring the tables up to date, once; one query where there is nothing to do."""
+        if self._ready:
+            return
+        async with self._opening:
+            if self._ready:
+                return
+            if await self._is_behind():
+                if not self._upgrade:
+                    raise StoreError(
+                        f"The database is behind this version: {self.target.where}",
+                        suggestion="Bring it up to date with: msp-toolkit db upgrade",
+                        reason="behind",
+                    )
+                await self.upgrade()
+            self._ready = True
+
+    async def upgrade(self) -> tuple[Upgrade, ...]:
+        """Apply what is missing, each step in a transaction of its own; return the steps taken here."""
+        applied = []
+        for step in self.ledger.steps:
+            if await self.write_raw(partial(self.ledger.apply, step)):
+                applied.append(step)
+        await self.read_raw(self.ledger.pending)
+        return tuple(applied)
+
+    async def pending(self) -> tuple[Upgrade, ...]:
+        """Return the steps that have not been applied yet; raise StoreError for a database from a newer version."""
+        if self._is_new():
+            return self.ledger.steps
+        return await self.read_raw(self.ledger.pending)
+
+    async def _is_behind(self) -> bool:
+        return bool(await self.pending())
+
+    def _is_new(self) -> bool:
+        path = getattr(self.target, "path", None)
+        try:
+            return path is not None and not path.exists()
+        except OSError as error:
+            raise failures.translate(error, self.target.where) from error
+
+    async def aclose(self) -> None:
+        """Finish what is running and close every connection."""
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Do the same without a loop."""
+        self._readers.close()
+        self._writer.close()
+
+    def _close_writer(self) -> None:
+        if self._writer_db is not None and not self._writer_db.is_closed():
+            self._writer_db.close()
+
+    def _close_reader(self) -> None:
+        if not self._reader_db.is_closed():
+            self._reader_db.close()
+
+    def _writing(self) -> Any:
+        if self._writer_db is None:
+            self._writer_db = self.target.open(writer=True)
+        return self._writer_db
+
+    def _reading(self) -> Any:
+        return self._reader_db
+
+    def _run(self, database_of: Callable[[], Any], fn: Callable[[Transaction], T]) -> T:
+        _inside.set(True)  # noqa: FBT003 - the value of the variable
+        give_up = time.monotonic() + self._reconnect_s
+        pause = 0.05
+        while True:
+            try:
+                result = self._once(database_of(), fn)
+            except failures.ConnectionLost:
+                if not self._connected or time.monotonic() + pause > give_up:
+                    raise
+                time.sleep(pause)
+                pause = min(pause * 2, 1.0)
+            except Exception as error:
+                translated = failures.translate(error, self.target.where)
+                if translated is error:
+                    raise
+                raise translated from error
+            else:
+                self._connected = True
+                return result
+
+    def _once(self, database: Any, fn: Callable[[Transaction], T]) -> T:
+        self._begin(database)
+        committing = False
+        try:
+            result = fn(Transaction(database, self.dialect, self._now()))
+            _refuse_coroutine(result)
+            committing = True
+            database.commit()
+        except BaseException as error:
+            self._leave(database)
+            lost = failures.translate(error, self.target.where) if isinstance(error, Exception) else error
+            if not isinstance(lost, failures.ConnectionLost):
+                raise
+            if committing:
+                raise StoreError(
+                    f"The connection broke during the commit; whether the write was kept is not known: {lost.message}",
+                    suggestion="Look at the records before doing it again",
+                    reason="uncertain",
+                ) from error
+            raise lost from error
+        database.pop_transaction()
+        return result
+
+    def _begin(self, database: Any) -> None:
+        route_thread(database)
+        try:
+            if not database.is_closed() and database.is_broken():
+                database.close()
+            if database.is_closed():
+                database.connect()
+            database.begin_whole()
+        except Exception as error:
+            self._leave(database)
+            raise failures.translate(error, self.target.where) from error
+        database.push_transaction(self)
+
+    @staticmethod
+    def _leave(database: Any) -> None:
+        """Roll back, or give the connection up where even that fails."""
+        if database.in_transaction():
+            database.pop_transaction()
+        if database.is_closed():
+            return
+        try:
+            database.rollback()
+        except Exception:  # noqa: BLE001 - the first failure is the one to report
+            database.close()
+
+
+def _refuse_nesting(verb: str) -> None:
+    if _inside.get():
+        raise failures.nested(verb)
+
+
+def _refuse_coroutine(result: object) -> None:
+    if inspect.iscoroutine(result):
+        result.close()
+        message = "the function given to Store.read or Store.write must be plain, not async"
+        raise TypeError(message)
+
+
+async def _finished(job: "Future[T]") -> T:
+    """Wait for the end of the job, also when the caller is cancelled; then let the cancellation pass."""
+    future = asyncio.wrap_future(job)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        from anyio import CancelScope  # noqa: PLC0415 - only a cancelled caller pays for it
+
+        with CancelScope(shield=True):
+            while not future.done():
+                try:
+                    await asyncio.wait([future])
+                except asyncio.CancelledError:
+                    continue
+        if not future.cancelled():
+            future.exception()  # it has been looked at: no complaint about a lost exception
+        raise

@@ -1,0 +1,1 @@
+"""The tables of the store itself, as numbered steps."""

@@ -1,0 +1,80 @@
+"""What the function inside a read or write is given."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from msp_store.databases import insert_rows, upsert_rows
+from msp_store.models import converter, to_micros
+
+
+class Transaction:
+    """The open transaction; implements `msp_store.api.Tx`."""
+
+    def __init__(
+        self, database: Any, dialect: Literal["sqlite", "postgresql"], now: datetime
+    ) -> None:
+        self.db = database
+        self.dialect: Literal["sqlite", "postgresql"] = dialect
+        self.now = now
+
+    def insert_many(
+        self, table: Any, rows: Sequence[Sequence[Any]], fields: Sequence[Any]
+    ) -> int:
+        """Insert many rows fast and return their number."""
+        if rows:
+            names = [field.column_name for field in fields]
+            insert_rows(self.db, table._meta.table_name, names, _driver_rows(rows, fields))  # noqa: SLF001
+        return len(rows)
+
+    def upsert_many(
+        self,
+        table: Any,
+        rows: Sequence[Sequence[Any]],
+        fields: Sequence[Any],
+        *,
+        conflict: Sequence[Any],
+        update: Sequence[Any],
+    ) -> int:
+        """Insert or update many rows fast and return their number."""
+        if not rows:
+            return 0
+        names = [field.column_name for field in fields]
+        key = [field.column_name for field in conflict]
+        places = [names.index(name) for name in key]
+        # PostgreSQL refuses to update a row twice in one statement; the last one counts on both
+        last = {tuple(row[place] for place in places): row for row in rows}
+        upsert_rows(
+            self.db,
+            table._meta.table_name,  # noqa: SLF001
+            names,
+            _driver_rows(list(last.values()), fields),
+            conflict=key,
+            update=[field.column_name for field in update],
+        )
+        return len(last)
+
+    def emit(self, name: str, payload: Mapping[str, Any]) -> None:
+        """Add an event to the outbox."""
+        now = to_micros(self.now)
+        mark = "?" if self.dialect == "sqlite" else "%s"
+        self.db.execute_sql(
+            f"INSERT INTO outbox (name, payload, created_at, due_at) VALUES ({mark}, {mark}, {mark}, {mark})",
+            (name, json.dumps(dict(payload), separators=(",", ":"), sort_keys=True), now, now),
+        )
+
+
+def _driver_rows(rows: Sequence[Sequence[Any]], fields: Sequence[Any]) -> list[Sequence[Any]]:
+    """Convert column by column: only those that need it are touched."""
+    converters = [
+        (place, convert)
+        for place, field in enumerate(fields)
+        if (convert := converter(field)) is not None
+    ]
+    if not converters:
+        return list(rows)
+    columns = list(zip(*rows, strict=True))
+    for place, convert in converters:
+        columns[place] = tuple(map(convert, columns[place]))
+    return list(zip(*columns, strict=True))
