@@ -1,0 +1,1 @@
+"""Processor use against limits with recovery levels."""

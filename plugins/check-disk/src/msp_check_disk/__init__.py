@@ -1,0 +1,1 @@
+"""Free space, inodes and read-only remounts of every volume."""

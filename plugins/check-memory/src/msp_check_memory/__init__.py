@@ -1,0 +1,1 @@
+"""Memory and swap against limits with recovery levels."""

@@ -1,0 +1,1 @@
+"""Services expected to run, and services that failed."""
