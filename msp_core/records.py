@@ -157,7 +157,7 @@ class Tool:
         return self.name
 
 
-@frozen
+@frozen(init=False)
 class AnyOf:
     """A need that several fact kinds can serve, best first."""
 
