@@ -1,19 +1,12 @@
-"""Find installed plugins without importing any of them, and remember what was found."""
+"""Find installed plugins without importing any of them."""
 
-import json
-import os
-import sys
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
-from pathlib import Path
-from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import frozen
 
-from msp_core import __version__
+from msp_core.index import IndexEntry, search_path
 
 GROUP = "msp_toolkit.plugins"
-_INDEX_FORMAT = 3
 
 
 @frozen(kw_only=True)
@@ -27,6 +20,18 @@ class Candidate:
     summary: str = ""
     location: str = ""
     """The folder the distribution's metadata lies in."""
+
+    @classmethod
+    def of(cls, entry: IndexEntry) -> "Candidate":
+        """Return the candidate an index entry was made from."""
+        return cls(
+            id=entry.id,
+            module=entry.module,
+            distribution=entry.distribution,
+            version=entry.version,
+            summary=entry.summary,
+            location=entry.location,
+        )
 
 
 @frozen(kw_only=True)
@@ -43,20 +48,10 @@ class PluginFailure:
 
 def slug(distribution: str) -> str:
     """Return the plugin id that a distribution may use: its normalised name without a leading `msp-`."""
-    normal = "-".join(filter(None, distribution.lower().replace("_", "-").replace(".", "-").split("-")))
+    normal = "-".join(
+        filter(None, distribution.lower().replace("_", "-").replace(".", "-").split("-"))
+    )
     return normal.removeprefix("msp-") or normal
-
-
-def search_path() -> list[str]:
-    """Return the import path without the current folder: being in a folder is no reason to run what lies there."""
-    here = os.path.realpath(".")
-    prefix = os.path.realpath(sys.prefix)
-    kept = []
-    for entry in sys.path:
-        real = os.path.realpath(entry or ".")
-        if real != here or real.startswith(prefix + os.sep):
-            kept.append(entry)
-    return kept
 
 
 def discover(
@@ -130,111 +125,3 @@ def _refusal(candidate: Candidate, reason: str, fix: str) -> PluginFailure:
         reason=reason,
         fix=fix,
     )
-
-
-@frozen(kw_only=True)
-class IndexEntry:
-    """What the index remembers of one plugin: enough for help, and to know which plugins to load for what."""
-
-    id: str
-    module: str
-    distribution: str
-    version: str
-    summary: str
-    location: str
-    file: str
-    stamp: str
-    hooks: tuple[str, ...] = ()
-    tools: tuple[dict[str, Any], ...] = ()
-    sections: tuple[str, ...] = ()
-
-    def candidate(self) -> Candidate:
-        """Return the candidate this entry was made from."""
-        return Candidate(
-            id=self.id,
-            module=self.module,
-            distribution=self.distribution,
-            version=self.version,
-            summary=self.summary,
-            location=self.location,
-        )
-
-
-@frozen(kw_only=True)
-class Index:
-    """The plugins of this environment as they were when last loaded, with what they offered."""
-
-    entries: tuple[IndexEntry, ...]
-    disabled: tuple[str, ...] = ()
-    failures: tuple[dict[str, Any], ...] = field(factory=tuple)
-
-
-def stamp(path: str) -> str:
-    """Return what changes when a file or folder does; empty when it is not there."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return ""
-    return f"{status.st_mtime_ns}:{status.st_size}"
-
-
-def _environment_stamp() -> str:
-    parts = [__version__, sys.version, str(_INDEX_FORMAT)]
-    parts.extend(f"{entry}={stamp(entry)}" for entry in search_path() if os.path.isdir(entry))
-    return sha256("\n".join(parts).encode()).hexdigest()
-
-
-def index_file(config: Path | None) -> Path:
-    """Return where the index of this environment and configuration lies (a cache; safe to delete)."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    key = sha256(f"{sys.prefix}\n{config}\n{os.getuid() if hasattr(os, 'getuid') else 0}".encode())
-    return Path(base) / "msp-toolkit" / f"index-{key.hexdigest()[:16]}.json"
-
-
-def read_index(config: Path | None) -> Index | None:
-    """Return the index if it still describes what is installed and configured; an unreadable one counts as absent."""
-    try:
-        raw = json.loads(index_file(config).read_bytes())
-        if raw["stamp"] != _environment_stamp() or raw["config"] != _config_stamp(config):
-            return None
-        entries = tuple(
-            IndexEntry(
-                **{
-                    **entry,
-                    "hooks": tuple(entry["hooks"]),
-                    "tools": tuple(entry["tools"]),
-                    "sections": tuple(entry["sections"]),
-                }
-            )
-            for entry in raw["entries"]
-        )
-        if any(stamp(entry.file) != entry.stamp for entry in entries):
-            return None
-        return Index(
-            entries=entries, disabled=tuple(raw["disabled"]), failures=tuple(raw["failures"])
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def write_index(config: Path | None, index: Index) -> None:
-    """Save the index in one step; failing to is no failure."""
-    path = index_file(config)
-    data = {"stamp": _environment_stamp(), "config": _config_stamp(config), **asdict(index)}
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary.write_text(json.dumps(data), encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError:
-        return
-
-
-def _config_stamp(config: Path | None) -> str:
-    if config is None:
-        return ""
-    overlays = config.parent / "conf.d"
-    parts = [f"{config}={stamp(str(config))}", f"{overlays}={stamp(str(overlays))}"]
-    if overlays.is_dir():
-        parts.extend(f"{item}={stamp(str(item))}" for item in sorted(overlays.glob("*.toml")))
-    return ";".join(parts)

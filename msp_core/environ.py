@@ -78,7 +78,9 @@ def read_credentials(path: Path) -> dict[str, str]:
         raw = path.read_bytes()
     except OSError as error:
         message = f"MSP_CREDENTIALS names {path}, which cannot be read: {error.strerror}."
-        raise ConfigError(message, suggestion="Correct the path, or unset MSP_CREDENTIALS.") from None
+        raise ConfigError(
+            message, suggestion="Correct the path, or unset MSP_CREDENTIALS."
+        ) from None
     if not raw.lstrip().startswith(b"{"):
         return {}
     try:
@@ -92,6 +94,10 @@ def read_credentials(path: Path) -> dict[str, str]:
             found[key] = value
         elif isinstance(value, dict):
             found.update(
-                {f"{key}_{inner}".upper(): text for inner, text in value.items() if isinstance(text, str)}
+                {
+                    f"{key}_{inner}".upper(): text
+                    for inner, text in value.items()
+                    if isinstance(text, str)
+                }
             )
     return found

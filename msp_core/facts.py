@@ -179,7 +179,13 @@ class ConditionFacts:
 
 
 Fact = (
-    CpuFacts | MemoryFacts | DiskFacts | ServiceFacts | ConnectivityFacts | ProbeFacts | ConditionFacts
+    CpuFacts
+    | MemoryFacts
+    | DiskFacts
+    | ServiceFacts
+    | ConnectivityFacts
+    | ProbeFacts
+    | ConditionFacts
 )
 """The kernel's own fact kinds; plugins may add others, so code that handles facts takes `object`."""
 

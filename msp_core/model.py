@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from attrs import field, frozen
+
+from msp_core.display import Column, Display
 
 
 class Tier(StrEnum):
@@ -134,6 +136,17 @@ class OsFamily(StrEnum):
 class Client:
     """A company the MSP looks after. `id` is a slug, fixed for life."""
 
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("id"),
+            Column("name"),
+            Column("tier"),
+            Column("status"),
+            Column("contact_email", "contact"),
+            Column("tags"),
+        ),
+        empty='No clients yet. Add one: msp-toolkit client add --name "Acme Corp"',
+    )
     id: str
     name: str
     contact_email: str = ""
@@ -161,6 +174,16 @@ class Site:
 class Device:
     """A machine of a client, however many consoles see it. `id` is `client-id/device-slug`, fixed for life."""
 
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("id"),
+            Column("kind"),
+            Column("os_name", "os"),
+            Column("status"),
+            Column("last_seen"),
+        ),
+        empty="No devices. Bring them in: msp-toolkit client sync --all",
+    )
     id: str
     client_id: str
     name: str
@@ -223,6 +246,16 @@ class CheckResult:
     enough attempts in a row.
     """
 
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("checked_at"),
+            Column("device_id", "device"),
+            Column("check"),
+            Column("status"),
+            Column("message"),
+        ),
+        empty="Nothing recorded. Run: msp-toolkit health check --all",
+    )
     status: Status = field(converter=Status.parse)
     message: str
     data: Mapping[str, Any] = field(factory=dict)
@@ -255,6 +288,17 @@ class CheckResult:
 class Alert:
     """A problem somebody should know about. One open alert per `key`."""
 
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("id"),
+            Column("severity"),
+            Column("state"),
+            Column("device_id", "device"),
+            Column("message"),
+            Column("created_at", "since"),
+        ),
+        empty="No alerts.",
+    )
     id: str
     client_id: str
     key: str
@@ -351,6 +395,7 @@ class CommandResult:
     still be running on the device.
     """
 
+    DISPLAY: ClassVar[Display] = Display(summary=lambda result: result.output.rstrip("\n"))
     device_id: str
     via: str
     command: str

@@ -93,7 +93,12 @@ class DeploysAgents(Protocol):
     """Prepares or starts the installation of the vendor's agent."""
 
     async def deploy_agent(
-        self, ctx: "Context", *, client_external_id: str, site_external_id: str | None, platform: str
+        self,
+        ctx: "Context",
+        *,
+        client_external_id: str,
+        site_external_id: str | None,
+        platform: str,
     ) -> DeploymentResult:
         """Give an installer for a client's new machines. `platform` is `windows`, `linux` or `macos`.
 

@@ -4,16 +4,14 @@ A record is data. The behaviour it names is imported when it is first used, so a
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import IntEnum, StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from attrs import field, frozen, validators
 
 from msp_core.model import Device
-
-T = TypeVar("T")
 
 _REF = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
 _ID = r"[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*"
@@ -93,42 +91,6 @@ class Param:
     choices: str | tuple[str, ...] | None = None
     required_on: tuple[Surface, ...] = ()
     all_flag: bool = False
-
-
-@frozen
-class Column:
-    """One column of a table: the attribute (dots allowed) and its heading."""
-
-    path: str
-    title: str = ""
-    format: Callable[[Any], str] | None = None
-    """Turns the value into text for people; machine formats always get the value itself."""
-
-
-@frozen(kw_only=True)
-class Display:
-    """How a result type prints; set it on the type as the class attribute `DISPLAY`.
-
-    `columns` make the table. `rows` names the attribute that holds the rows where the result is a whole with a list
-    inside. `summary` gives one line for people below (for a single object without columns: the text itself).
-    `nagios` names a method that returns the status line and performance data.
-    """
-
-    columns: tuple[Column, ...] = ()
-    rows: str | None = None
-    summary: Callable[[Any], str] | None = None
-    nagios: str | None = None
-    empty: str = "Nothing found."
-
-
-@frozen(kw_only=True)
-class Listing(Generic[T]):
-    """A list a tool returns, with the number there is in all (`total`) when the list was limited."""
-
-    items: tuple[T, ...]
-    total: int
-    notes: tuple[str, ...] = ()
-    """What people should know about the list: an adapter that did not answer, a limit that cut it."""
 
 
 @frozen(kw_only=True)

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import attrs
 import pluggy
 
-from msp_core import hookspecs
-from msp_core.discovery import Candidate, Index, IndexEntry, PluginFailure, stamp
+from msp_core import __version__, hookspecs
+from msp_core.discovery import Candidate, PluginFailure
 from msp_core.errors import MspError, PluginError
-from msp_core.records import Settings, Tool
+from msp_core.index import Index, IndexEntry, stamp
+from msp_core.records import Tool
 from msp_core.watchdog import watched
 
 BUILTIN = "builtin"
@@ -58,7 +60,13 @@ class Registry:
         if isinstance(module, types.ModuleType):
             sys.modules.setdefault(module.__name__, module)
             module = module.__name__
-        self.candidates[id] = Candidate(id=id, module=module, distribution=f"msp-{id}", version="")
+        self.candidates[id] = Candidate(
+            id=id,
+            module=module,
+            distribution="msp-core",
+            version=__version__,
+            summary="The kernel's own commands.",
+        )
         self._extra.add(id)
         self._records.clear()
 
@@ -96,7 +104,9 @@ class Registry:
         except (Exception, SystemExit) as error:
             message = f"{ref} cannot be loaded: {type(error).__name__}: {error}"
             raise PluginError(
-                message, suggestion="Reinstall or disable the plugin; see 'msp-toolkit doctor'.", reference=ref
+                message,
+                suggestion="Reinstall or disable the plugin; see 'msp-toolkit doctor'.",
+                reference=ref,
             ) from error
         return value
 
@@ -109,12 +119,8 @@ class Registry:
         """Return what the index should remember; loads everything."""
         self.load_all()
         return Index(
-            entries=tuple(self._entry(id) for id in self.active() if id not in self._extra),
-            disabled=tuple(sorted(self.disabled)),
-            failures=tuple(
-                {key: getattr(failure, key) for key in PluginFailure.__slots__ if key[0] != "_"}
-                for failure in self.failures.values()
-            ),
+            [self._entry(id) for id in self.active() if id == BUILTIN or id not in self._extra],
+            [attrs.asdict(failure) for failure in self.failures.values()],
         )
 
     def hooks_of(self, id: str) -> tuple[str, ...]:
@@ -137,8 +143,8 @@ class Registry:
             location=candidate.location,
             file=file,
             stamp=stamp(file),
-            hooks=self.hooks_of(id),
-            tools=tuple(
+            hooks=list(self.hooks_of(id)),
+            tools=[
                 {
                     "name": tool.name,
                     "cli": tool.cli or tool.name.replace(".", " "),
@@ -147,12 +153,7 @@ class Registry:
                 }
                 for tool in self.records(Tool)
                 if self.plugin_of(tool) == id
-            ),
-            sections=tuple(
-                settings.section
-                for settings in self.records(Settings)
-                if self.plugin_of(settings) == id
-            ),
+            ],
         )
 
     def _collect(self, hook: str, kind: type[R]) -> tuple[R, ...]:
@@ -178,8 +179,15 @@ class Registry:
                 module = importlib.import_module(candidate.module)
             wanted = getattr(module, "MSP_API", 1)
             if wanted not in SUPPORTED_API:
-                message = f"it needs plugin API {wanted}, and this kernel offers {sorted(SUPPORTED_API)}"
-                self._fail(id, "register", message, "Install a version of the plugin for this kernel, or upgrade msp-core.")
+                message = (
+                    f"it needs plugin API {wanted}, and this kernel offers {sorted(SUPPORTED_API)}"
+                )
+                self._fail(
+                    id,
+                    "register",
+                    message,
+                    "Install a version of the plugin for this kernel, or upgrade msp-core.",
+                )
                 return False
             self._check_hooks(module)
             self._plugins.register(module, name=id)
@@ -187,8 +195,17 @@ class Registry:
         except (Exception, SystemExit) as error:
             if self._plugins.has_plugin(id):
                 self._plugins.unregister(name=id)
-            stage = "register" if isinstance(error, pluggy.PluginValidationError | TypeError) else "import"
-            self._fail(id, stage, _describe(error), f"Reinstall it: pip install --force-reinstall {candidate.distribution}")
+            stage = (
+                "register"
+                if isinstance(error, pluggy.PluginValidationError | TypeError)
+                else "import"
+            )
+            self._fail(
+                id,
+                stage,
+                _describe(error),
+                f"Reinstall it: pip install --force-reinstall {candidate.distribution}",
+            )
             return False
         self._modules[id] = module
         return True
@@ -216,7 +233,9 @@ class Registry:
             with watched(f"hook {hook} of plugin {id}"):
                 records = list(implementation.function() or ())
         except (Exception, SystemExit) as error:
-            self._fail(id, "hook", f"{hook} raised {_describe(error)}", "Report it to the plugin's author.")
+            self._fail(
+                id, "hook", f"{hook} raised {_describe(error)}", "Report it to the plugin's author."
+            )
             return []
         for record in records:
             if not isinstance(record, kind):
@@ -229,7 +248,12 @@ class Registry:
                 return []
         repeated = [one for one, count in Counter(map(_record_id, records)).items() if count > 1]
         if repeated:
-            self._fail(id, "record", f"{hook} offers {repeated[0]!r} twice", "Give every record its own id.")
+            self._fail(
+                id,
+                "record",
+                f"{hook} offers {repeated[0]!r} twice",
+                "Give every record its own id.",
+            )
             return []
         return records
 

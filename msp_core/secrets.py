@@ -65,9 +65,7 @@ class SecretRef:
         """Read `scheme:name`; raise ValueError for anything else, without repeating the text."""
         match = re.fullmatch(r"([a-z][a-z0-9]*):([^\s]+)", text)
         if match is None or match[2].startswith("//"):
-            message = (
-                "expected a reference like env:NAME, file:service/key or keyring:service/key, never the secret itself"
-            )
+            message = "expected a reference like env:NAME, file:service/key or keyring:service/key, never the secret itself"
             raise ValueError(message)
         return cls(match[1], match[2])
 

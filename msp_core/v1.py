@@ -11,6 +11,7 @@ API_VERSION = 1
 
 if TYPE_CHECKING:
     from msp_core.context import Context as Context
+    from msp_core.context import Planned as Planned
     from msp_core.context import check_door as check_door
     from msp_core.context import correlation_id as correlation_id
     from msp_core.errors import AlertNotFound as AlertNotFound
@@ -102,9 +103,9 @@ if TYPE_CHECKING:
     from msp_core.records import Adapter as Adapter
     from msp_core.records import AnyOf as AnyOf
     from msp_core.records import Check as Check
-    from msp_core.records import Column as Column
+    from msp_core.display import Column as Column
     from msp_core.records import Credential as Credential
-    from msp_core.records import Display as Display
+    from msp_core.display import Display as Display
     from msp_core.records import Doc as Doc
     from msp_core.records import DoctorCheck as DoctorCheck
     from msp_core.records import Effect as Effect
@@ -113,7 +114,7 @@ if TYPE_CHECKING:
     from msp_core.records import Finding as Finding
     from msp_core.records import Granularity as Granularity
     from msp_core.records import Lack as Lack
-    from msp_core.records import Listing as Listing
+    from msp_core.display import Listing as Listing
     from msp_core.records import Migrations as Migrations
     from msp_core.records import Mode as Mode
     from msp_core.records import Param as Param
@@ -130,10 +131,19 @@ if TYPE_CHECKING:
     from msp_core.records import Tool as Tool
     from msp_core.secrets import Secret as Secret
     from msp_core.secrets import SecretRef as SecretRef
+    from msp_core.structure import Unstructurable as Unstructurable
+    from msp_core.structure import parse_duration as parse_duration
+    from msp_core.structure import parse_time as parse_time
+    from msp_core.structure import plain as plain
+    from msp_core.structure import structure as structure
     from msp_core.toolkit import Toolkit as Toolkit
+    from msp_core.watchdog import watched as watched
 
 _HOMES = {
-    "context": "Context check_door correlation_id",
+    "context": "Context Planned check_door correlation_id",
+    "display": "Column Display Listing",
+    "structure": "Unstructurable parse_duration parse_time plain structure",
+    "watchdog": "watched",
     "errors": (
         "AlertNotFound ApprovalRequired AuthenticationFailed ClientNotFound ConfigError ConfirmationRequired "
         "Conflict CredentialError DeviceNotFound InvalidParameters MspError NotFound NotSupported PermissionDenied "
@@ -156,8 +166,8 @@ _HOMES = {
         "Progress ReadsAlerts RunsCommands Scope SecretEnv SecretStore"
     ),
     "records": (
-        "Adapter AnyOf Check Column Credential Display Doc DoctorCheck Effect Event FactQuery Finding Granularity "
-        "Lack Listing Migrations Mode Param Previous Role SecretProvider Service Settings Source Spelling Subscriber "
+        "Adapter AnyOf Check Credential Doc DoctorCheck Effect Event FactQuery Finding Granularity "
+        "Lack Migrations Mode Param Previous Role SecretProvider Service Settings Source Spelling Subscriber "
         "Surface Target Tool"
     ),
     "secrets": "Secret SecretRef",

@@ -1,0 +1,1 @@
+"""The kernel's own tools, a plugin like any other."""

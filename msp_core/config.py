@@ -1,0 +1,432 @@
+"""The configuration: files, overlays, environment and command line, merged in a stated order and typed by section.
+
+Precedence, highest first: command line (`--set`), process environment and `.env` (`MSP_GENERAL__LOG_LEVEL`),
+`conf.d/*.toml` beside the file (last name wins), the file itself, built-in defaults.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from msp_core.catalog import install_line
+from msp_core.configfile import read_file
+from msp_core.environ import Environ
+from msp_core.errors import ConfigError
+from msp_core.records import Adapter, Doc, Settings
+from msp_core.registry import Registry, known_ids
+from msp_core.secrets import SecretRef
+from msp_core.structure import Problem, Unstructurable, is_union, structure
+from msp_core.workspace import find_file, overlays, workspace_root
+
+S = TypeVar("S")
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def _is_zone(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        message = f"{value!r} is not a time zone name such as Europe/Berlin"
+        raise ValueError(message) from None
+
+
+def _one_of(*words: str) -> Any:
+    def check(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
+        if value not in words:
+            message = f"{value!r} is not one of {', '.join(words)}"
+            raise ValueError(message)
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class General:
+    """Who we are, and how the toolkit behaves everywhere."""
+
+    company_name: Annotated[str, Doc("Your company, as reports and messages name it.")] = (
+        "Your MSP Name"
+    )
+    timezone: Annotated[str, Doc("Zone in which people are shown times.")] = attrs.field(
+        default="UTC", validator=_is_zone
+    )
+    log_level: Annotated[str, Doc("DEBUG, INFO, WARNING, ERROR or CRITICAL.")] = attrs.field(
+        default="WARNING", converter=lambda value: value.upper(), validator=_one_of(*_LEVELS)
+    )
+    log_format: Annotated[str, Doc("text or json.")] = attrs.field(
+        default="text", validator=_one_of("text", "json")
+    )
+    log_file: Annotated[Path | None, Doc("Write the log here instead of to stderr.")] = None
+    data_retention_days: Annotated[
+        int, Doc("Days to keep detailed results; older ones are rolled up by day, then removed.")
+    ] = attrs.field(default=90, validator=attrs.validators.ge(1))
+
+
+@attrs.frozen(kw_only=True)
+class Plugins:
+    """Which installed plugins are used."""
+
+    allow: Annotated[
+        tuple[str, ...] | None, Doc("Only these distributions may bring plugins; for servers.")
+    ] = None
+    disabled: Annotated[tuple[str, ...], Doc("Plugin ids that are not loaded.")] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Reporting:
+    """Where reports come from and go to; used once the reports feature is installed."""
+
+    template_dir: Annotated[Path, Doc("Folder with your own report templates.")] = Path(
+        "templates/"
+    )
+    output_dir: Annotated[Path, Doc("Folder reports are written to.")] = Path("reports/")
+    formats: Annotated[tuple[str, ...], Doc("Formats made by default.")] = ("pdf", "html")
+    schedule: Annotated[str, Doc("When reports are made, as a cron expression.")] = "0 1 * * *"
+
+
+KERNEL_SECTIONS: dict[str, type] = {"general": General, "plugins": Plugins, "reporting": Reporting}
+"""`reporting` is here until the feature that owns it is installed, so that its options are checked already."""
+_SPECIAL = ("adapters", "rmm", "backup")
+_ELSEWHERE = {
+    "database": "msp-store",
+    "health_checks": "msp-health",
+    "alerts": "msp-alerts",
+    "access": "msp-access",
+    "inventory": "msp-inventory",
+    "http": "msp-http",
+    "lab": "msp-lab",
+}
+
+
+@attrs.frozen(kw_only=True)
+class Instance:
+    """One configured adapter: `[adapters.<name>]`. `settings` is an instance of the adapter's settings class."""
+
+    name: str
+    adapter: Adapter
+    settings: Any
+    origin: str
+
+
+class Config:
+    """A merged configuration and where each value came from. Typed views are made on demand and kept."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        root: Path,
+        environ: Environ,
+        layers: Iterable[tuple[str, Mapping[str, Any]]],
+    ) -> None:
+        self.path = path
+        self.root = root
+        self.environ = environ
+        self.data: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
+        for origin, data in layers:
+            _merge(self.data, data, origin, self.origins, "")
+        self._typed: dict[type, Any] = {}
+        self._fold_named_providers()
+
+    @classmethod
+    def read(
+        cls,
+        path: Path | str | None = None,
+        *,
+        overrides: Mapping[str, Any] | None = None,
+        process: Mapping[str, str] | None = None,
+    ) -> "Config":
+        """Read the configuration; raise ConfigError for a file that is missing, unreadable or no table of tables."""
+        process = os.environ if process is None else process
+        file = find_file(path, process)
+        root = workspace_root(file)
+        environ = Environ(process, root / ".env")
+        layers: list[tuple[str, Mapping[str, Any]]] = []
+        if file is not None:
+            layers.append((str(file), read_file(file)))
+            layers.extend((str(one), read_file(one)) for one in overlays(file))
+        layers.append(("environment", _from_environment(environ)))
+        layers.append(("command line", overrides or {}))
+        return cls(file, root, environ, layers)
+
+    @property
+    def state_dir(self) -> Path:
+        """The workspace's folder for private files; made by whoever writes the first one."""
+        return self.root / ".msp"
+
+    @property
+    def general(self) -> General:
+        """The `general` section."""
+        return self.view(General, "general")
+
+    def resolve(self, path: Path) -> Path:
+        """Return a path of the configuration as an absolute one; relative ones start at the workspace."""
+        return path if path.is_absolute() else self.root / path
+
+    def view(self, type_: type[S], section: str) -> S:
+        """Return a section typed; raise ConfigError naming file, path, reason and nearest name."""
+        if type_ not in self._typed:
+            data = self.data.get(section, {})
+            problems: list[Problem] = []
+            self._typed[type_] = self._structure(data, type_, section, problems)
+            if problems:
+                raise self.error(problems)
+        return self._typed[type_]  # type: ignore[no-any-return]
+
+    def check(self, registry: Registry) -> tuple[str, ...]:
+        """Type everything that is configured; raise ConfigError with all problems, or return the warnings."""
+        problems: list[Problem] = []
+        warnings: list[str] = []
+        sections = dict(KERNEL_SECTIONS)
+        asked = set(self.data) - set(sections) - set(_SPECIAL)
+        if asked:
+            sections.update(
+                {one.section: registry.load(one.type) for one in registry.records(Settings)}
+            )
+        for name, data in self.data.items():
+            if name in sections:
+                type_ = sections[name]
+                self._typed[type_] = self._structure(data, type_, name, problems)
+            elif name not in _SPECIAL:
+                self._unknown_section(name, sections, problems, warnings)
+        self.instances(registry, problems=problems, warnings=warnings)
+        if problems:
+            raise self.error(problems)
+        return tuple(warnings)
+
+    def instances(
+        self,
+        registry: Registry,
+        *,
+        problems: list[Problem] | None = None,
+        warnings: list[str] | None = None,
+    ) -> tuple[Instance, ...]:
+        """Return the configured adapters whose plugin is installed, sorted by name, without the implicit ones."""
+        wrong: list[Problem] = [] if problems is None else problems
+        found = []
+        configured = self.data.get("adapters", {})
+        if not isinstance(configured, Mapping):
+            wrong.append(Problem("adapters", "expected tables like [adapters.my-rmm]"))
+            configured = {}
+        kinds = known_ids(registry.records(Adapter)) if configured else {}
+        for name, section in sorted(configured.items()):
+            instance = self._instance(
+                name, section, kinds, wrong, [] if warnings is None else warnings
+            )
+            if instance is not None:
+                found.append(instance)
+        if problems is None and wrong:
+            raise self.error(wrong)
+        return tuple(found)
+
+    def error(self, problems: Iterable[Problem]) -> ConfigError:
+        """Return the error for some problems, each with the file it came from."""
+        lines = [f"{self.origin(problem.path)}: {problem}" for problem in problems]
+        message = "The configuration is wrong:\n  " + "\n  ".join(lines)
+        return ConfigError(
+            message,
+            suggestion="Correct it; 'msp-toolkit config schema' lists every option.",
+            problems=lines,
+        )
+
+    def origin(self, path: str) -> str:
+        """Return where a value came from: a file, the environment or the command line."""
+        while path:
+            if path in self.origins:
+                return self.origins[path]
+            path = path.rpartition(".")[0]
+        return str(self.path) if self.path else "built-in defaults"
+
+    def _structure(self, data: Any, type_: type[S], path: str, problems: list[Problem]) -> S | None:
+        if not isinstance(data, Mapping):
+            problems.append(Problem(path, "expected a table"))
+            return None
+        try:
+            return structure(_env_names_to_references(data, type_, path, problems), type_, path)  # type: ignore[no-any-return]
+        except Unstructurable as error:
+            problems.extend(error.problems)
+            return None
+
+    def _instance(
+        self,
+        name: str,
+        section: Any,
+        kinds: Mapping[str, Adapter],
+        problems: list[Problem],
+        warnings: list[str],
+    ) -> Instance | None:
+        path = self._instance_path(name)
+        kind = section.get("kind") if isinstance(section, Mapping) else None
+        if not isinstance(kind, str):
+            problems.append(Problem(path, 'needs a kind, such as kind = "ninjaone"'))
+            return None
+        adapter = kinds.get(kind)
+        if adapter is None:
+            line = install_line(kind)
+            if line:
+                warnings.append(
+                    f"{self.origin(path)}: {path}: the plugin for {kind!r} is not installed. Run: {line}"
+                )
+                return None
+            near = get_close_matches(kind, list(kinds), n=1)
+            hint = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"installed: {', '.join(sorted(kinds)) or 'none'}"
+            )
+            problems.append(Problem(f"{path}.kind", f"there is no adapter {kind!r}", hint))
+            return None
+        options = {key: value for key, value in section.items() if key != "kind"}
+        return self._built_instance(name, path, adapter, options, problems, warnings)
+
+    def _built_instance(
+        self,
+        name: str,
+        path: str,
+        adapter: Adapter,
+        options: dict[str, Any],
+        problems: list[Problem],
+        warnings: list[str],
+    ) -> Instance | None:
+        type_ = self._settings_class(adapter)
+        if "api_key_env" in options and "api_key" not in {one.name for one in attrs.fields(type_)}:
+            needed = ", ".join(one.name for one in adapter.credentials if one.required)
+            warnings.append(
+                f"{self.origin(path)}: {path}.api_key_env: {adapter.title} takes no single API key; it needs {needed}."
+            )
+            del options["api_key_env"]
+        settings = self._structure(options, type_, path, problems)
+        if settings is None:
+            return None
+        return Instance(name=name, adapter=adapter, settings=settings, origin=self.origin(path))
+
+    def _settings_class(self, adapter: Adapter) -> type:
+        from importlib import import_module
+
+        module, _, attribute = adapter.settings.partition(":")
+        return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+
+    def _instance_path(self, name: str) -> str:
+        return self._paths.get(name, f"adapters.{name}")
+
+    def _fold_named_providers(self) -> None:
+        """Turn `rmm:` into the instance `rmm`, and each of `backup.providers` into one of its own name."""
+        self._paths: dict[str, str] = {}
+        problems: list[Problem] = []
+        rmm = self.data.get("rmm")
+        if isinstance(rmm, Mapping) and rmm:
+            self._fold("rmm", {**rmm, "kind": rmm.get("provider")}, "rmm", problems)
+        elif rmm is not None and not isinstance(rmm, Mapping):
+            problems.append(Problem("rmm", "expected a table"))
+        backup = self.data.get("backup") or {}
+        providers = backup.get("providers", []) if isinstance(backup, Mapping) else None
+        if not isinstance(providers, list) or set(backup) - {"providers"}:
+            problems.append(Problem("backup", "expected providers: a list of tables with a name"))
+            providers = []
+        for number, one in enumerate(providers):
+            path = f"backup.providers[{number}]"
+            if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
+                problems.append(Problem(path, "needs a name"))
+                continue
+            options = {key: value for key, value in one.items() if key != "name"}
+            self._fold(one["name"], {"kind": one["name"], **options}, path, problems)
+        if problems:
+            raise self.error(problems)
+
+    def _fold(
+        self, name: str, section: Mapping[str, Any], path: str, problems: list[Problem]
+    ) -> None:
+        adapters = self.data.setdefault("adapters", {})
+        if not isinstance(adapters, dict):
+            return
+        if name in adapters:
+            problems.append(
+                Problem(path, f"there is an [adapters.{name}] as well", "keep one of them")
+            )
+            return
+        adapters[name] = {key: value for key, value in section.items() if key != "provider"}
+        self._paths[name] = path
+
+    def _unknown_section(
+        self, name: str, sections: Iterable[str], problems: list[Problem], warnings: list[str]
+    ) -> None:
+        if name in _ELSEWHERE:
+            warnings.append(
+                f"{self.origin(name)}: {name}: the plugin for this section is not in use. "
+                f"Run: pip install {_ELSEWHERE[name]}"
+            )
+            return
+        known = sorted({*sections, *_SPECIAL, *_ELSEWHERE})
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        problems.append(Problem(name, "unknown section", hint))
+
+
+def _merge(
+    into: dict[str, Any], data: Mapping[str, Any], origin: str, origins: dict[str, str], path: str
+) -> None:
+    for key, value in data.items():
+        here = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping):
+            inner = into.get(key)
+            into[key] = inner if isinstance(inner, dict) else {}
+            origins.setdefault(here, origin)
+            _merge(into[key], value, origin, origins, here)
+        else:
+            into[key] = value
+            origins[here] = origin
+
+
+def _from_environment(environ: Environ) -> dict[str, Any]:
+    """Read `MSP_<SECTION>__<KEY>`; the text is read as a TOML value where it is one, else kept as text."""
+    found: dict[str, Any] = {}
+    for name, text in environ.items().items():
+        if not name.startswith("MSP_") or "__" not in name:
+            continue
+        section, *keys = name.removeprefix("MSP_").lower().split("__")
+        place = found.setdefault(section, {})
+        for key in keys[:-1]:
+            place = place.setdefault(key, {})
+        place[keys[-1]] = parse_value(text)
+    return found
+
+
+def parse_value(text: str) -> Any:
+    """Read a value as TOML writes it (`true`, `5`, `["a"]`); anything else is text."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text
+
+
+def _env_names_to_references(
+    data: Mapping[str, Any], type_: type, path: str, problems: list[Problem]
+) -> dict[str, Any]:
+    """Turn `password_env = "DB_PASSWORD"` into `password = "env:DB_PASSWORD"` where `password` is a secret."""
+    hints = get_type_hints(type_) if attrs.has(type_) else {}
+    found = dict(data)
+    for name, hint in hints.items():
+        if hint is not SecretRef and not (
+            is_union(hint) and SecretRef in getattr(hint, "__args__", ())
+        ):
+            continue
+        if f"{name}_env" in found:
+            variable = found.pop(f"{name}_env")
+            if not isinstance(variable, str) or not variable:
+                problems.append(
+                    Problem(f"{path}.{name}_env", "expected the name of an environment variable")
+                )
+            elif name in found:
+                problems.append(
+                    Problem(f"{path}.{name}_env", f"{name} is given as well", "keep one of them")
+                )
+            else:
+                found[name] = f"env:{variable}"
+    return found

@@ -1,0 +1,210 @@
+"""What one call carries: who, for whom, since when, whether for real; and the one door for changes."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import define, field, frozen
+
+from msp_core.correlation import correlation_id as correlation_id
+from msp_core.correlation import new_correlation_id
+from msp_core.errors import ClientNotFound, Conflict, MspError, PermissionDenied
+from msp_core.protocols import Actor, Change, Guard, Progress, Scope
+from msp_core.records import Effect, Surface
+from msp_core.structure import plain
+
+if TYPE_CHECKING:
+    from msp_core.protocols import Call
+    from msp_core.toolkit import Toolkit
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+_inside_door: ContextVar[Effect] = ContextVar("msp_inside_door", default=Effect.RECORD)
+
+
+@frozen(kw_only=True)
+class Planned:
+    """What a change gives in a dry run instead of its result; anything that depends on it is known after apply."""
+
+    kind: str
+    target: str
+    preview: str
+
+    def __str__(self) -> str:
+        return "(known after apply)"
+
+
+class NoProgress:
+    """Progress that nobody watches."""
+
+    def update(self, done: int, total: int | None, text: str = "") -> None:
+        """Do nothing."""
+
+
+@define(kw_only=True)
+class Context:
+    """One call. Made by `Toolkit.context`; handed to tools, sources and adapters, and never kept by them."""
+
+    toolkit: "Toolkit"
+    actor: Actor
+    scope: Scope = field(factory=Scope)
+    surface: Surface = Surface.PYTHON
+    correlation_id: str = field(factory=new_correlation_id)
+    dry_run: bool = False
+    read_only: bool = False
+    progress: Progress = field(factory=NoProgress)
+    warnings: list[str] = field(factory=list)
+    planned: list[Planned] = field(factory=list)
+    call: "Call | None" = None
+    on_warning: Callable[[str], None] | None = None
+
+    def now(self) -> datetime:
+        """Return the time by the toolkit's clock, aware UTC."""
+        return self.toolkit.now()
+
+    async def get(self, service: type[T]) -> T:
+        """Return the service of this Protocol; raise UnknownPlugin saying what to install."""
+        return await self.toolkit.get(service)
+
+    async def adapter(self, instance: str) -> Any:
+        """Return the adapter of this configured name; raise UnknownPlugin naming the configured ones."""
+        return await self.toolkit.adapter(instance)
+
+    def settings(self, section_type: type[T]) -> T:
+        """Return a typed section of the configuration."""
+        return self.toolkit.settings(section_type)
+
+    def warn(self, text: str) -> None:
+        """Tell people something beside the result; on the command line at once, elsewhere as a note."""
+        self.warnings.append(text)
+        log.info("%s", text)
+        if self.on_warning is not None:
+            self.on_warning(text)
+
+    @property
+    def records(self) -> bool:
+        """Tell whether this call may write to our own records: not in a dry run, not read-only."""
+        return not (self.dry_run or self.read_only)
+
+    def require_client(self, client_id: str) -> None:
+        """Raise ClientNotFound when the client is outside the scope, as if it did not exist."""
+        if not self.scope.allows_client(client_id):
+            message = f"Client {client_id!r} not found."
+            raise ClientNotFound(
+                message, suggestion="Use client_list to see available clients.", client_id=client_id
+            )
+
+    async def change(
+        self,
+        kind: str,
+        target: str,
+        apply: Callable[[], Awaitable[T]],
+        *,
+        key: str,
+        client_id: str | None = None,
+        effect: Effect = Effect.CHANGE,
+        preview: str = "",
+        find: Callable[[], Awaitable[T | None]] | None = None,
+        idempotent: bool = False,
+    ) -> T | Planned:
+        """Alter something outside our own records; there is no other way to.
+
+        Dry run: nothing happens, the change is listed and a `Planned` returned. Otherwise the guard approves it and
+        commits the key before `apply` runs. A key that is done returns what was recorded. One that a dead process left
+        in flight is applied again only if `find` says nothing is there or the change is idempotent; else Conflict.
+        """
+        if client_id is not None:
+            self.require_client(client_id)
+        if self.dry_run:
+            plan = Planned(kind=kind, target=target, preview=preview or f"{kind} {target}")
+            self.planned.append(plan)
+            return plan
+        if self.read_only or effect > self.scope.max_effect:
+            message = f"{kind} on {target} would change something, and this call may only read."
+            raise PermissionDenied(
+                message, suggestion="Run it without read-only mode, or ask for a wider scope."
+            )
+        guard = await self.toolkit.guard()
+        change = Change(
+            kind=kind,
+            target=target,
+            key=key,
+            effect=effect,
+            actor=self.actor,
+            correlation_id=self.correlation_id,
+            client_id=client_id,
+            preview=preview,
+        )
+        if guard is None or self.call is None:
+            self._require_local(kind, target)
+            return await _apply(apply, effect)
+        return await self._guarded(guard, self.call, change, apply, find, idempotent=idempotent)
+
+    def _require_local(self, kind: str, target: str) -> None:
+        """Without a guard only the local user's own command passes."""
+        if self.actor.kind != "local":
+            message = f"{kind} on {target}: nobody is here to approve it."
+            raise PermissionDenied(
+                message, suggestion="Install access control: pip install msp-access"
+            )
+
+    async def _guarded(
+        self,
+        guard: Guard,
+        call: "Call",
+        change: Change,
+        apply: Callable[[], Awaitable[T]],
+        find: Callable[[], Awaitable[T | None]] | None,
+        *,
+        idempotent: bool,
+    ) -> T | Planned:
+        known = await guard.begin_change(call, change)
+        if known.state == "done":
+            return known.result  # type: ignore[no-any-return]
+        if known.state == "in-flight":
+            there = await find() if find is not None else None
+            if there is not None:
+                await guard.finish_change(change, ok=True, result=plain(there))
+                return there
+            if find is None and not idempotent:
+                message = f"{change.kind} on {change.target} was interrupted earlier, and whether it happened is not known."
+                raise Conflict(
+                    message,
+                    suggestion="Look at the target, then settle it: msp-toolkit change list",
+                    key=change.key,
+                )
+        try:
+            result = await _apply(apply, change.effect)
+        except MspError as error:
+            await guard.finish_change(
+                change, ok=False, result={"code": error.code, "message": error.message}
+            )
+            raise
+        except Exception as error:
+            await guard.finish_change(
+                change, ok=False, result={"code": "SYSTEM_ERROR", "message": type(error).__name__}
+            )
+            raise
+        await guard.finish_change(change, ok=True, result=plain(result))
+        return result
+
+
+async def _apply(apply: Callable[[], Awaitable[T]], effect: Effect) -> T:
+    token = _inside_door.set(effect)
+    try:
+        return await apply()
+    finally:
+        _inside_door.reset(token)
+
+
+def check_door(effect: Effect, what: str) -> None:
+    """Raise PermissionDenied when `what` would change something outside `ctx.change`; adapters call it before acting."""
+    if effect >= Effect.CHANGE and _inside_door.get() < effect:
+        message = f"{what} would change something, but not through ctx.change."
+        raise PermissionDenied(
+            message,
+            suggestion="Call it inside ctx.change(...), so that it is approved and recorded.",
+        )

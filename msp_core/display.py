@@ -1,0 +1,44 @@
+"""How results print: declared once by their type, used by every surface that shows something to people."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+T = TypeVar("T")
+
+
+@frozen
+class Column:
+    """One column of a table: the attribute (dots allowed) and its heading."""
+
+    path: str
+    title: str = ""
+    format: Callable[[Any], str] | None = None
+    """Turns the value into text for people; machine formats always get the value itself."""
+
+
+@frozen(kw_only=True)
+class Display:
+    """How a result type prints; set it on the type as the class attribute `DISPLAY`.
+
+    `columns` make the table. `rows` names the attribute that holds the rows where the result is a whole with a list
+    inside. `summary` gives text for people: below the table, or alone where there are no columns. `nagios` names a
+    method that returns the status line with performance data.
+    """
+
+    columns: tuple[Column, ...] = ()
+    rows: str | None = None
+    summary: Callable[[Any], str] | None = None
+    nagios: str | None = None
+    empty: str = "Nothing found."
+
+
+@frozen(kw_only=True)
+class Listing(Generic[T]):
+    """A list a tool returns, with the number there is in all (`total`) when the list was limited."""
+
+    items: tuple[T, ...]
+    total: int
+    notes: tuple[str, ...] = ()
+    """What people should know about the list: an adapter that did not answer, a limit that cut it."""

@@ -1,0 +1,127 @@
+"""Run one tool, the same way for every surface: structure, authorise, run, audit, and make every failure an MspError."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from msp_core.correlation import CURRENT
+from msp_core.errors import (
+    ApprovalRequired,
+    InvalidParameters,
+    MspError,
+    PermissionDenied,
+    RateLimited,
+    SystemFailure,
+    TimedOut,
+)
+from msp_core.protocols import Call, Guard, Outcome
+from msp_core.records import Effect, Tool
+from msp_core.schema import structured
+from msp_core.secrets import mask, mask_data
+from msp_core.structure import plain
+
+if TYPE_CHECKING:
+    from msp_core.context import Context
+
+log = logging.getLogger(__name__)
+
+_REFUSALS = (ApprovalRequired, InvalidParameters, PermissionDenied, RateLimited)
+
+
+async def invoke(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> Any:
+    """Run a tool and return its result; raise an MspError and nothing else (but let a cancellation through)."""
+    token = CURRENT.set(ctx.correlation_id)
+    started = time.perf_counter()
+    call = Call(
+        tool=tool.name,
+        effect=tool.effect,
+        surface=ctx.surface,
+        actor=ctx.actor,
+        scope=ctx.scope,
+        correlation_id=ctx.correlation_id,
+        started_at=ctx.now(),
+        dry_run=ctx.dry_run,
+        arguments=mask_data(plain(arguments)),
+    )
+    ctx.call = call
+    guard: Guard | None = None
+    log.info("%s started", tool.name)
+    try:
+        guard = await ctx.toolkit.guard(required=tool.effect >= Effect.CHANGE and not ctx.dry_run)
+        _require_scope(tool, ctx)
+        function = ctx.toolkit.registry.load(tool.run)
+        values = structured(tool, function, arguments, ctx.toolkit.registry)
+        if guard is not None:
+            await guard.authorise(call)
+        result = await _run(tool, function, values, ctx)
+    except asyncio.CancelledError:
+        await _audit(guard, call, "cancelled", started, None)
+        raise
+    except MspError as error:
+        await _audit(
+            guard, call, "refused" if isinstance(error, _REFUSALS) else "failed", started, error
+        )
+        raise
+    except Exception as error:
+        log.exception("%s failed", tool.name)
+        failure = SystemFailure(
+            f"{tool.name} failed unexpectedly: {type(error).__name__}: {mask(str(error))[:300]}",
+            suggestion=f"The log has the details under {ctx.correlation_id}; run again with --verbose to see them.",
+            correlation_id=ctx.correlation_id,
+            plugin=ctx.toolkit.registry.plugin_of(tool),
+        )
+        await _audit(guard, call, "failed", started, failure)
+        raise failure from error
+    finally:
+        CURRENT.reset(token)
+    await _audit(guard, call, "planned" if ctx.dry_run else "ok", started, None)
+    return result
+
+
+def _require_scope(tool: Tool, ctx: "Context") -> None:
+    if ctx.scope.tools is not None and tool.name not in ctx.scope.tools:
+        message = f"{ctx.actor.id} may not use {tool.name}."
+        raise PermissionDenied(
+            message, suggestion="Ask for a scope that includes it.", tool=tool.name
+        )
+    limit = min(ctx.scope.max_effect, Effect.RECORD if ctx.read_only else Effect.DESTROY)
+    if tool.effect > limit and not (ctx.dry_run and tool.effect <= ctx.scope.max_effect):
+        message = f"{tool.name} may {tool.effect.name.lower()}, and {ctx.actor.id} may only {limit.name.lower()} here."
+        raise PermissionDenied(
+            message, suggestion="Use --dry-run, or ask for a wider scope.", tool=tool.name
+        )
+
+
+async def _run(tool: Tool, function: Any, values: dict[str, Any], ctx: "Context") -> Any:
+    if tool.timeout is None:
+        return await function(ctx, **values)
+    try:
+        async with asyncio.timeout(tool.timeout.total_seconds()):
+            return await function(ctx, **values)
+    except TimeoutError:
+        message = f"{tool.name} did not finish within {tool.timeout.total_seconds():g} s."
+        raise TimedOut(message, suggestion="Narrow the call, or try again later.") from None
+
+
+async def _audit(
+    guard: Guard | None, call: Call, status: str, started: float, error: MspError | None
+) -> None:
+    elapsed_ms = (time.perf_counter() - started) * 1000
+    log.info("%s %s in %.0f ms", call.tool, status, elapsed_ms)
+    if guard is None:
+        return
+    outcome = Outcome(
+        status=status,
+        duration_ms=elapsed_ms,
+        error_code=error.code if error else "",
+        message=mask(error.message) if error else "",
+    )
+    try:
+        await asyncio.shield(guard.record(call, outcome))
+    except MspError as failure:
+        # The work is done; its trail is not. That must not pass silently, nor hide the first error.
+        log.error("the audit row of %s could not be written: %s", call.tool, failure.message)
+        if error is None and call.effect >= Effect.CHANGE:
+            raise

@@ -1,0 +1,265 @@
+"""One source for every surface: a function's signature as parameters, JSON Schema and strict structuring."""
+
+import collections.abc
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Annotated, NewType, get_args, get_origin, get_type_hints
+
+import attrs
+
+from msp_core.errors import InvalidParameters, PluginError, UnknownPlugin
+from msp_core.records import Check, Adapter, Doc, Param, Surface, Tool
+from msp_core.registry import known_ids
+from msp_core.secrets import SecretRef
+from msp_core.structure import Unstructurable, is_union, plain, structure
+
+if TYPE_CHECKING:
+    from msp_core.registry import Registry
+
+REQUIRED: Any = inspect.Parameter.empty
+
+
+@attrs.frozen(kw_only=True)
+class Parameter:
+    """One parameter of a tool: its bare type, whether None and many are allowed, its text and spelling."""
+
+    name: str
+    type: Any
+    """The annotation without `Annotated`."""
+    item: Any
+    """The type of one value: without `| None`, and without the list around it."""
+    many: bool
+    optional: bool
+    default: Any
+    doc: str
+    param: Param
+
+    @property
+    def required(self) -> bool:
+        """Tell whether Python demands it."""
+        return self.default is REQUIRED
+
+    def name_on(self, surface: Surface) -> str:
+        """Return the parameter's name on a surface."""
+        return (self.param.mcp or self.name) if surface is Surface.MCP else self.name
+
+
+@lru_cache(maxsize=512)
+def parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
+    """Read the parameters of a tool function, without its first, the context; raise PluginError if it cannot be."""
+    try:
+        hints = get_type_hints(function, include_extras=True)
+        declared = list(inspect.signature(function).parameters.values())[1:]
+    except (NameError, TypeError, ValueError) as error:
+        message = f"The signature of {function.__module__}.{function.__qualname__} cannot be read: {error}"
+        raise PluginError(
+            message,
+            suggestion="Import the names used in its annotations at run time, not under TYPE_CHECKING.",
+        ) from None
+    found = []
+    for one in declared:
+        if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) or one.name not in hints:
+            message = f"{function.__module__}.{function.__qualname__}: parameter {one.name!r} needs a type of its own"
+            raise PluginError(
+                message,
+                suggestion="Give every parameter an annotation; *args and **kwargs are not offered.",
+            )
+        found.append(_parameter(one.name, hints[one.name], one.default))
+    return tuple(found)
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
+    type_, extras = _bare(annotation)
+    item, optional = _without_none(type_)
+    item = _supertype(item)
+    many = get_origin(item) in (collections.abc.Sequence, list, tuple, frozenset)
+    return Parameter(
+        name=name,
+        type=type_,
+        item=_supertype(_bare(get_args(item)[0])[0]) if many else item,
+        many=many,
+        optional=optional,
+        default=default,
+        doc=next((one.text for one in extras if isinstance(one, Doc)), ""),
+        param=next((one for one in extras if isinstance(one, Param)), Param()),
+    )
+
+
+def _bare(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    if get_origin(annotation) is Annotated:
+        inner, *extras = get_args(annotation)
+        return inner, tuple(extras)
+    return annotation, ()
+
+
+def _without_none(type_: Any) -> tuple[Any, bool]:
+    if not is_union(type_):
+        return type_, False
+    members = [_bare(member)[0] for member in get_args(type_) if member is not types.NoneType]
+    return (members[0] if len(members) == 1 else type_), len(members) < len(get_args(type_))
+
+
+def _supertype(type_: Any) -> Any:
+    while isinstance(type_, NewType):
+        type_ = type_.__supertype__
+    return type_
+
+
+def structured(
+    tool: Tool, function: Callable[..., Any], arguments: Mapping[str, Any], registry: "Registry"
+) -> dict[str, Any]:
+    """Return the arguments as the function's types say; raise InvalidParameters naming every problem."""
+    declared = {one.name: one for one in parameters(function)}
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for name, value in arguments.items():
+        one = declared.get(name)
+        if one is None:
+            problems.append(f"{name}: unknown parameter (known: {', '.join(declared) or 'none'})")
+            continue
+        try:
+            values[name] = structure(value, one.type, name)
+        except Unstructurable as error:
+            problems.extend(map(str, error.problems))
+            continue
+        _check_choice(one, values[name], registry)
+    problems.extend(
+        f"{name}: missing"
+        for name, one in declared.items()
+        if one.required and name not in arguments
+    )
+    if problems:
+        message = f"{tool.name}: {'; '.join(problems)}"
+        raise InvalidParameters(
+            message, suggestion=f"See: msp-toolkit {cli_path(tool)} --help", problems=problems
+        )
+    return values
+
+
+def _check_choice(one: Parameter, value: Any, registry: "Registry") -> None:
+    if one.param.choices is None or value is None:
+        return
+    known = choices(one, registry)
+    for item in value if one.many else (value,):
+        if str(item) not in known:
+            raise unknown_id(one.param.choices, str(item), registry)
+
+
+def choices(one: Parameter, registry: "Registry") -> tuple[str, ...]:
+    """Return the values a parameter may have: its list, the ids and aliases of a registry, or an enum's values."""
+    if isinstance(one.param.choices, tuple):
+        return one.param.choices
+    if one.param.choices in _REGISTRIES:
+        return tuple(known_ids(registry.records(_REGISTRIES[one.param.choices])))
+    if isinstance(one.item, type) and issubclass(one.item, Enum):
+        return tuple(str(member.value) for member in one.item)
+    return ()
+
+
+_REGISTRIES: dict[str, type[Any]] = {"checks": Check, "adapters": Adapter, "tools": Tool}
+
+
+def unknown_id(kind: "str | tuple[str, ...]", name: str, registry: "Registry") -> Exception:
+    """Return the error for an id nobody offers: what is installed, the nearest, what failed, what to install."""
+    from difflib import get_close_matches
+
+    if isinstance(kind, tuple):
+        near = get_close_matches(name, kind, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        return InvalidParameters(
+            f"{name!r} is not one of {', '.join(kind)}.", suggestion=hint.strip(), value=name
+        )
+    from msp_core.catalog import install_line
+
+    known = known_ids(registry.records(_REGISTRIES[kind]))
+    near = get_close_matches(name, list(known), n=1)
+    parts = []
+    if near:
+        parts.append(f"Did you mean {near[0]!r}?")
+    parts.append(f"Installed: {', '.join(sorted(known)) or 'none'}.")
+    out_of_use = sorted({*registry.disabled, *registry.failures})
+    if out_of_use:
+        parts.append(
+            f"Disabled or failed: {', '.join(out_of_use)} (see 'msp-toolkit plugin list')."
+        )
+    line = install_line(name)
+    if line:
+        parts.append(f"A known plugin provides it: {line}")
+    singular = kind.removesuffix("s")
+    return UnknownPlugin(
+        f"There is no {singular} {name!r}.", suggestion=" ".join(parts), value=name
+    )
+
+
+def cli_path(tool: Tool) -> str:
+    """Return the words of a tool on the command line."""
+    return tool.cli or tool.name.replace(".", " ")
+
+
+def json_schema(type_: Any) -> dict[str, Any]:
+    """Return the JSON Schema of a type, as `structure` enforces it."""
+    type_, extras = _bare(type_)
+    doc = next((one.text for one in extras if isinstance(one, Doc)), None)
+    schema = _schema(_supertype(type_))
+    return {**schema, "description": doc} if doc else schema
+
+
+def _schema(type_: Any) -> dict[str, Any]:
+    simple = {str: "string", int: "integer", float: "number", bool: "boolean"}.get(type_)
+    if simple:
+        return {"type": simple}
+    if is_union(type_):
+        options = [
+            json_schema(member) for member in get_args(type_) if member is not types.NoneType
+        ]
+        return options[0] if len(options) == 1 else {"anyOf": options}
+    if isinstance(type_, type):
+        if issubclass(type_, Enum):
+            return {"type": "string", "enum": [member.value for member in type_]}
+        if issubclass(type_, datetime):
+            return {"type": "string", "format": "date-time"}
+        if issubclass(type_, timedelta):
+            return {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|[smhdw]))+$"}
+        if issubclass(type_, SecretRef):
+            return {"type": "string", "pattern": "^[a-z][a-z0-9]*:"}
+        if issubclass(type_, Path):
+            return {"type": "string"}
+        if attrs.has(type_):
+            return object_schema(type_)
+    origin, arguments = get_origin(type_), get_args(type_)
+    if origin in (collections.abc.Sequence, list, tuple, frozenset) and arguments:
+        return {"type": "array", "items": json_schema(arguments[0])}
+    if (
+        origin in (dict, collections.abc.Mapping)
+        and arguments
+        and arguments[1] not in (Any, object)
+    ):
+        return {"type": "object", "additionalProperties": json_schema(arguments[1])}
+    if origin in (dict, collections.abc.Mapping):
+        return {"type": "object"}
+    return {}
+
+
+def object_schema(class_: type) -> dict[str, Any]:
+    """Return the JSON Schema of an attrs class: closed, with defaults and the fields' texts."""
+    hints = get_type_hints(class_, include_extras=True)
+    properties: dict[str, Any] = {}
+    required = []
+    for one in attrs.fields(class_):
+        properties[one.alias] = json_schema(hints.get(one.name, Any))
+        if one.default is attrs.NOTHING:
+            required.append(one.alias)
+        elif not isinstance(one.default, attrs.Factory):  # type: ignore[arg-type]
+            if one.default is not None:
+                properties[one.alias]["default"] = plain(one.default)
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+    return {**schema, "required": required} if required else schema

@@ -1,0 +1,305 @@
+"""Turn plain data into typed values, strictly, and typed values into plain data."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
+from enum import Enum
+from functools import lru_cache
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+
+import attrs
+
+from msp_core.secrets import MASK, Secret, SecretRef
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+_UNITS = {
+    "s": "seconds",
+    "m": "minutes",
+    "h": "hours",
+    "d": "days",
+    "w": "weeks",
+    "ms": "milliseconds",
+}
+
+
+@attrs.frozen
+class Problem:
+    """One thing wrong with some data: where (`thresholds.cpu_percent`), what, and a nearest valid name."""
+
+    path: str
+    reason: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{where}{self.reason}{hint}"
+
+
+class Unstructurable(ValueError):
+    """Data did not fit its type; `problems` says where and why."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+def structure(value: Any, type_: Any, path: str = "") -> Any:
+    """Return the value as the type says; raise Unstructurable naming every problem with its path.
+
+    Nothing is guessed: the text `"false"` is no boolean, 1.7 no integer, an unknown key an error.
+    """
+    try:
+        return converter().structure(value, type_)
+    except Exception as error:
+        raise Unstructurable(list(_problems(error, path))) from None
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON data: enums by value, times as ISO 8601 with offset, secrets as a mask."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    if isinstance(value, Secret):
+        return MASK
+    if isinstance(value, SecretRef | PurePath):
+        return str(value)
+    if attrs.has(type(value)):
+        return {
+            field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value))
+        }
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=str)
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `90s`, `2h30m`, `7d`, `1w`; raise ValueError for anything else."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdw])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+        message = f"{text!r} is not a duration; write 90s, 2h30m or 7d"
+        raise ValueError(message)
+    try:
+        total = sum(
+            (timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta()
+        )
+    except OverflowError:
+        message = f"{text!r} is too long"
+        raise ValueError(message) from None
+    return total
+
+
+def format_duration(span: timedelta) -> str:
+    """Write a duration as `parse_duration` reads it."""
+    seconds = span.total_seconds()
+    if seconds != int(seconds):
+        return f"{int(seconds * 1000)}ms"
+    rest, parts = int(seconds), []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def parse_time(text: str) -> datetime:
+    """Read an ISO 8601 time or date as aware UTC; without an offset it is taken as UTC."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        message = f"{text!r} is not a time; write 2026-01-31 or 2026-01-31T08:00:00+01:00"
+        raise ValueError(message) from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+@lru_cache(maxsize=1)
+def converter() -> "Converter":
+    """Return the one strict converter, made on first use."""
+    from cattrs import Converter
+
+    made = Converter(forbid_extra_keys=True, detailed_validation=True)
+    made.register_structure_hook(bool, _strict(bool, "true or false"))
+    made.register_structure_hook(int, _strict(int, "a whole number"))
+    made.register_structure_hook(float, _number)
+    made.register_structure_hook(str, _strict(str, "text"))
+    made.register_structure_hook(
+        datetime,
+        lambda value, _: value if isinstance(value, datetime) else parse_time(_text(value)),
+    )
+    made.register_structure_hook(
+        timedelta,
+        lambda value, _: value if isinstance(value, timedelta) else parse_duration(_text(value)),
+    )
+    made.register_structure_hook(
+        Path, lambda value, _: value if isinstance(value, Path) else Path(_text(value))
+    )
+    made.register_structure_hook(
+        SecretRef,
+        lambda value, _: value if isinstance(value, SecretRef) else SecretRef.parse(_text(value)),
+    )
+    made.register_structure_hook_func(
+        lambda type_: isinstance(type_, type) and issubclass(type_, Enum), _enum
+    )
+    made.register_structure_hook_func(
+        lambda type_: type_ is Any or type_ is object, lambda value, _: value
+    )
+    made.register_structure_hook_func(_is_sequence, _sequence)
+    made.register_structure_hook_func(_is_plain_union, _union)
+    return made
+
+
+def _strict(type_: type, words: str) -> Any:
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is not type_:
+            message = f"expected {words}, got {_show(value)}"
+            raise ValueError(message)
+        return value
+
+    return hook
+
+
+def _number(value: Any, _: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        message = f"expected a number, got {_show(value)}"
+        raise ValueError(message)
+    number = float(value)
+    if number != number or number in (float("inf"), float("-inf")):
+        message = "expected a finite number"
+        raise ValueError(message)
+    return number
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        message = f"expected text, got {_show(value)}"
+        raise ValueError(message)
+    return value
+
+
+def _enum(value: Any, type_: Any) -> Any:
+    if isinstance(value, type_):
+        return value
+    for member in type_:
+        if member.value == value:
+            return member
+    names = [str(member.value) for member in type_]
+    message = f"{_show(value)} is not one of {', '.join(names)}"
+    raise ValueError(message + _nearest(str(value), names))
+
+
+def _is_sequence(type_: Any) -> bool:
+    return get_origin(type_) in (Sequence, list, tuple, frozenset) and get_args(type_) != ()
+
+
+def _sequence(value: Any, type_: Any) -> Any:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        message = f"expected a list, got {_show(value)}"
+        raise ValueError(message)
+    item = get_args(type_)[0]
+    found: list[Any] = []
+    problems: list[Problem] = []
+    for number, one in enumerate(value):
+        try:
+            found.append(converter().structure(one, item))
+        except Exception as error:
+            problems.extend(_problems(error, f"[{number}]"))
+    if problems:
+        raise Unstructurable(problems)
+    kind = get_origin(type_)
+    return frozenset(found) if kind is frozenset else found if kind is list else tuple(found)
+
+
+def _is_plain_union(type_: Any) -> bool:
+    return is_union(type_)
+
+
+def is_union(type_: Any) -> bool:
+    """Tell whether a type is written `A | B` or `Optional[A]`."""
+    import types
+
+    return get_origin(type_) in (Union, types.UnionType)
+
+
+def _union(value: Any, type_: Any) -> Any:
+    """Try the members in order; None only for None. Reports the problems of the last one tried."""
+    members = [member for member in get_args(type_) if member is not type(None)]
+    if value is None and len(members) < len(get_args(type_)):
+        return None
+    failure: Exception | None = None
+    for member in members:
+        try:
+            return converter().structure(value, member)
+        except Exception as error:
+            failure = error
+    assert failure is not None
+    raise failure
+
+
+def _show(value: Any) -> str:
+    """Show a value by kind; text may be a secret somebody put in the wrong place, so it is cut short."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 24 else value[:12] + "...")
+    if isinstance(value, bool | int | float) or value is None:
+        return repr(value)
+    return {dict: "a table", list: "a list", tuple: "a list"}.get(type(value), type(value).__name__)
+
+
+def _nearest(word: str, names: Iterable[str]) -> str:
+    close = get_close_matches(word, list(names), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _problems(error: BaseException, path: str) -> Iterable[Problem]:
+    from cattrs.errors import (
+        ClassValidationError,
+        ForbiddenExtraKeysError,
+        IterableValidationError,
+    )
+
+    if isinstance(error, Unstructurable):
+        for problem in error.problems:
+            yield attrs.evolve(problem, path=_join(path, problem.path))
+    elif isinstance(error, ForbiddenExtraKeysError):
+        names = [field.alias for field in attrs.fields(error.cl)] if attrs.has(error.cl) else []
+        for extra in sorted(error.extra_fields):
+            close = get_close_matches(extra, names, n=1, cutoff=0.6)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(names))}"
+            yield Problem(_join(path, extra), "unknown key", hint)
+    elif isinstance(error, ClassValidationError):
+        with_notes, without = error.group_exceptions()
+        for inner, note in with_notes:
+            yield from _problems(inner, _join(path, note.name))
+        for inner in without:
+            yield from _problems(inner, path)
+    elif isinstance(error, IterableValidationError):
+        indexed, rest = error.group_exceptions()
+        for inner, index_note in indexed:
+            yield from _problems(inner, _join(path, str(index_note.index)))
+        for inner in rest:
+            yield from _problems(inner, path)
+    elif isinstance(error, KeyError):
+        yield Problem(_join(path, str(error.args[0])), "missing")
+    else:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        yield Problem(path, text)
+
+
+def _join(path: str, name: str) -> str:
+    if not path or not name:
+        return path or name
+    return f"{path}{name}" if name.startswith("[") else f"{path}.{name}"

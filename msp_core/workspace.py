@@ -1,0 +1,42 @@
+"""Where a workspace is: its configuration file and the folder relative paths start from. Imports next to nothing."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from msp_core.errors import ConfigError
+
+FILE_NAMES = tuple(
+    f"{folder}msp-toolkit.{suffix}"
+    for folder in ("config/", "")
+    for suffix in ("toml", "yaml", "yml", "json")
+)
+
+
+def find_file(path: Path | str | None, process: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the file to use: the one named, `MSP_CONFIG`, the workspace around the current folder, the user's own."""
+    named = path or process.get("MSP_CONFIG")
+    if named:
+        file = Path(named).expanduser()
+        if not file.is_file():
+            message = f"There is no configuration file {named}."
+            raise ConfigError(message, suggestion="Correct the path, or run 'msp-toolkit init'.")
+        return file.absolute()
+    for base in (os.getcwd(), os.path.expanduser("~/.config/msp-toolkit")):
+        for name in FILE_NAMES:
+            candidate = os.path.join(base, name)
+            if os.path.isfile(candidate):
+                return Path(candidate)
+    return None
+
+
+def workspace_root(file: Path | None) -> Path:
+    """Return the folder relative paths start from: the one that holds `config/`, else the file's own."""
+    if file is None:
+        return Path.cwd()
+    return file.parent.parent if file.parent.name == "config" else file.parent
+
+
+def overlays(file: Path) -> list[Path]:
+    """Return the `conf.d/*.toml` beside a configuration file, in the order they apply."""
+    return sorted((file.parent / "conf.d").glob("*.toml"))
