@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from attrs import frozen
-from msp_core.v1 import ConfigError, VendorError
 
+from msp_core.v1 import ConfigError, VendorError
 from msp_http.api import Params
 
 _PATH = re.compile(r"/[!-~]*")

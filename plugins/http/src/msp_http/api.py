@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from attrs import define, field, frozen
+
 from msp_core.v1 import Effect, VendorError
 
 MEBIBYTE = 1024 * 1024

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, field
+
 from msp_core.v1 import (
     AuthenticationFailed,
     Effect,
@@ -21,14 +22,13 @@ from msp_core.v1 import (
     check_door,
     correlation_id,
 )
-
 from msp_http.address import Base
 from msp_http.api import Authenticator, Counters, Params, Response, Token
 from msp_http.breaker import Breaker
 from msp_http.redaction import Redactor, all_texts, sensitive_values, vendor_message
 from msp_http.retry import Attempts, RetryBudget, retry_after_s
 from msp_http.tokens import Grant, Tokens
-from msp_http.wire import Answer, Broken, Limits, Trouble, Wire
+from msp_http.wire import Answer, Broken, Headers, Limits, Trouble, Wire
 
 log = logging.getLogger("msp_http")
 clock = time.monotonic
@@ -49,7 +49,7 @@ class Host:
     paused_until: float = 0.0
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class _Call:
     method: str
     path: str
@@ -89,6 +89,7 @@ class Client:
         self._chance = random.Random()
         self._redactor = Redactor()
         self._redactor.learn(sensitive_values(self._headers))
+        self._shared, self._shared_key = Headers(), ("", -1)
         self._auth = auth
         self._token_values: tuple[str, ...] = ()
         self._tokens = Tokens(self._login, clock, instance) if auth is not None else None
@@ -164,21 +165,18 @@ class Client:
         idempotent: bool | None,
         with_token: bool = True,
     ) -> _Call:
-        merged = dict(self._headers)
-        request_id = correlation_id()
-        if request_id:
-            merged["X-Request-ID"] = request_id
+        own: dict[str, str] = {}
         content: bytes | None = None
         if json is not None:
             content = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
-            merged["Content-Type"] = "application/json"
+            own["Content-Type"] = "application/json"
         elif isinstance(data, bytes):
             content = data
         elif data is not None:
             content = urlencode(data).encode()
-            merged["Content-Type"] = "application/x-www-form-urlencoded"
+            own["Content-Type"] = "application/x-www-form-urlencoded"
         if headers:
-            merged.update(headers)
+            own.update(headers)
         limits = self._limits
         if timeout_s is not None:
             limits = Limits(
@@ -190,7 +188,7 @@ class Client:
             method=method,
             path=path,
             url=self._base.url(path, params),
-            headers=merged,
+            headers=own,
             content=content,
             limits=limits,
             secrets=(params, json, data, headers),
@@ -271,7 +269,7 @@ class Client:
             started = clock()
             try:
                 self._counters.requests += 1
-                headers = {**call.headers, **grant.headers} if grant is not None else call.headers
+                headers = self._all_headers(call, grant)
                 outcome = await self._wire.exchange(
                     call.method, url, headers, call.content, call.limits
                 )
@@ -290,6 +288,21 @@ class Client:
                 "%s: %s %s: %s in %.0f ms", self._instance, call.method, call.path, said, took
             )
         return outcome
+
+    def _all_headers(self, call: _Call, grant: Grant | None) -> Headers:
+        """Join the headers of client, call and token; thousands of requests of one sweep share them."""
+        request_id = correlation_id()
+        key = (request_id, 0 if grant is None else grant.number)
+        if key != self._shared_key:
+            shared = dict(self._headers)
+            if request_id:
+                shared["X-Request-ID"] = request_id
+            if grant is not None:
+                shared.update(grant.headers)
+            self._shared, self._shared_key = Headers(shared), key
+        if not call.headers:
+            return self._shared
+        return Headers({**self._shared, **call.headers})
 
     async def _sit_out(self, call: _Call, pause: float, attempts: Attempts) -> None:
         """Wait for the end of a pause the vendor has asked for; its slot stays taken, so the queue waits too."""
@@ -341,7 +354,7 @@ class Client:
 
     @staticmethod
     def _header_secrets(call: _Call) -> list[str]:
-        values = list(sensitive_values(call.headers))
+        values = list(sensitive_values(call.headers))  # a login's Authorization, for example
         return values + [value.rpartition(" ")[2] for value in values]
 
     def _details(self, call: _Call, **more: Any) -> dict[str, Any]:

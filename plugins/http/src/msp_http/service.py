@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 
 from attrs import define, field
-from msp_core.v1 import ConfigError, Toolkit
 
+from msp_core.v1 import ConfigError, Toolkit
 from msp_http.address import Base
 from msp_http.api import MEBIBYTE, Authenticator, Counters
 from msp_http.client import Client, Host
@@ -49,7 +49,11 @@ class Clients:
         client = Client(
             instance=instance,
             base=base,
-            wire=Wire(self._tls(verify=verify_tls) if base.is_tls else None, self.settings.proxy),
+            wire=Wire(
+                self._tls(verify=verify_tls) if base.is_tls else None,
+                self.settings.proxy,
+                base.origin,
+            ),
             host=self._hosts.setdefault((instance, base.origin), Host()),
             counters=self._counters.setdefault(instance, Counters()),
             auth=auth,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import frozen
+
 from msp_core.v1 import Doc
 
 

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import frozen
-from msp_core.v1 import AuthenticationFailed
 
+from msp_core.v1 import AuthenticationFailed
 from msp_http.api import Token
 
 log = logging.getLogger("msp_http")

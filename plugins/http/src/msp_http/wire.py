@@ -1,6 +1,5 @@
 """One exchange over HTTP: httpx's requests on aiohttp's connections. Nothing else here knows either library."""
 
-import asyncio
 import ssl
 import zlib
 from collections.abc import Mapping
@@ -11,7 +10,11 @@ import aiohttp
 import certifi
 import httpx
 from attrs import frozen
-from httpx_aiohttp import AiohttpTransport
+
+from msp_http.transport import Transport, session
+
+Headers = httpx.Headers
+"""Headers in the form in which they are sent; worth keeping for many requests."""
 
 
 class Trouble(Enum):
@@ -60,7 +63,10 @@ class Limits:
 
 
 def tls_context(*, verify: bool, ca_bundle: str | None) -> ssl.SSLContext:
-    """Trust the system's authorities, those of certifi and of `ca_bundle`; making one takes 20 ms, so share it."""
+    """Trust the system's authorities, certifi's and those of `ca_bundle`.
+
+    Making one takes 20 ms, so share it.
+    """
     context = ssl.create_default_context()
     if not verify:
         context.check_hostname = False
@@ -75,56 +81,43 @@ def tls_context(*, verify: bool, ca_bundle: str | None) -> ssl.SSLContext:
 class Wire:
     """Connections to one vendor instance. Needs a running event loop from the first exchange on."""
 
-    def __init__(self, tls: ssl.SSLContext | None, proxy: str) -> None:
-        self._tls = tls
-        self._transport = AiohttpTransport(
+    def __init__(self, tls: ssl.SSLContext | None, proxy: str, origin: str) -> None:
+        self._origin = httpx.URL(origin)
+        self._transport = Transport(
             verify=tls if tls is not None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             trust_env=False,
             proxy=httpx.Proxy(proxy) if proxy else None,
-            client=self._session,
-        )
-
-    def _session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls or True),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
+            client=lambda: session(tls),
         )
 
     async def exchange(
         self,
         method: str,
         url: str,
-        headers: Mapping[str, str],
+        headers: Headers,
         content: bytes | None,
         limits: Limits,
     ) -> Answer | Broken:
-        """Send one request and read its whole answer; never raises for what the network or the vendor does."""
+        """Send a request and read its whole answer; never raises for what network or vendor do."""
+        request = httpx.Request(
+            method,
+            self._origin,
+            headers=headers,
+            content=content,
+            extensions={
+                "target": url,
+                "timeout": {"connect": limits.connect_s, "total": limits.total_s},
+            },
+        )
         try:
-            async with asyncio.timeout(limits.total_s):
-                request = httpx.Request(
-                    method,
-                    url,
-                    headers=headers,
-                    content=content,
-                    extensions={"timeout": {"connect": limits.connect_s, "read": limits.total_s}},
-                )
-                response = await self._transport.handle_async_request(request)
-                try:
-                    return await _read(response, limits.most_bytes)
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            return Broken(Trouble.TIMEOUT, f"gave no complete answer within {limits.total_s:g} s")
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            aiohttp.ClientError,
-            OSError,
-            ValueError,
-        ) as error:
+            response = await self._transport.handle_async_request(request)
+            try:
+                return await _read(response, limits.most_bytes)
+            finally:
+                await response.stream.aclose()  # type: ignore[union-attr]
+        except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
             # these hold addresses and headers, so only what they mean leaves this function
-            return _broken(error.__cause__ or error, limits)
+            return _broken(error, limits)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -132,36 +125,54 @@ class Wire:
 
 
 async def _read(response: httpx.Response, most: int) -> Answer | Broken:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    too_large = Broken(Trouble.TOO_LARGE, f"sent more than the {most:,} bytes this client accepts")
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1")
+        for name, value in response.headers.raw
+    }
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared[:19]) > most:
-        return too_large
+        return _too_large(most)
     encoding = headers.get("content-encoding", "").strip().lower()
-    body = bytearray()
-    inflate = _Inflate(encoding) if encoding not in ("", "identity") else None
-    if inflate is not None and not inflate.known:
-        return Broken(
-            Trouble.GARBLED, f"used the content encoding {encoding[:20]!r}, which nobody asked for"
-        )
     stream: Any = response.stream
+    if encoding not in ("", "identity"):
+        return await _unpack(response.status_code, headers, stream, encoding, most)
+    chunks: list[bytes] = []
+    size = 0
     async for chunk in stream:
-        if inflate is None:
-            body += chunk
-        elif not inflate.feed(chunk, body, most):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > most:
+            return _too_large(most)
+    return Answer(response.status_code, headers, b"".join(chunks))
+
+
+async def _unpack(
+    status: int, headers: Mapping[str, str], stream: Any, encoding: str, most: int
+) -> Answer | Broken:
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        text = f"used the content encoding {encoding[:20]!r}, which nobody asked for"
+        return Broken(Trouble.GARBLED, text)
+    inflate = _Inflate()
+    body = bytearray()
+    async for chunk in stream:
+        if not inflate.feed(chunk, body, most):
             return Broken(Trouble.GARBLED, "sent a compressed answer that cannot be unpacked")
         if len(body) > most:
-            return too_large
-    if inflate is not None and body and not inflate.complete:
+            return _too_large(most)
+    if inflate.started and not inflate.complete:
         return Broken(Trouble.TRUNCATED, f"cut its answer off after {len(body):,} bytes")
-    return Answer(response.status_code, headers, bytes(body))
+    return Answer(status, headers, bytes(body))
+
+
+def _too_large(most: int) -> Broken:
+    return Broken(Trouble.TOO_LARGE, f"sent more than the {most:,} bytes this client accepts")
 
 
 class _Inflate:
     """Unpacks gzip and deflate no further than a limit, so that a small bomb stays small."""
 
-    def __init__(self, encoding: str) -> None:
-        self.known = encoding in ("gzip", "x-gzip", "deflate")
+    def __init__(self) -> None:
+        self.started = False
         self._engine = zlib.decompressobj(zlib.MAX_WBITS | 32)
 
     @property
@@ -169,6 +180,7 @@ class _Inflate:
         return self._engine.eof
 
     def feed(self, chunk: bytes, body: bytearray, most: int) -> bool:
+        self.started = self.started or bool(chunk)
         try:
             while chunk and len(body) <= most:
                 if self._engine.eof:
