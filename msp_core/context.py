@@ -60,6 +60,8 @@ class Context:
     planned: list[Planned] = field(factory=list)
     call: "Call | None" = None
     on_warning: Callable[[str], None] | None = None
+    interactive: bool = False
+    """Whether somebody is there to answer a question."""
 
     def now(self) -> datetime:
         """Return the time by the toolkit's clock, aware UTC."""

@@ -1,0 +1,270 @@
+"""The command-line host: commands listed from the plugin index, each one loaded when it is used.
+
+On the way of `--help` this module imports Typer and the index, and no plugin.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from msp_core import __version__
+from msp_core.errors import MspError
+from msp_core.index import Index, groups, read_index
+from msp_core.workspace import find_file
+
+if TYPE_CHECKING:
+    from msp_core.toolkit import Toolkit
+
+USAGE = 64
+UsageError = typer.BadParameter.__bases__[0]
+"""Typer keeps the base of its usage errors private; its public subclass leads there."""
+_GROUP_HELP = {
+    "config": "Look at the configuration and check it.",
+    "credential": "Keep the secrets that adapters need.",
+    "plugin": "See, enable and disable what is installed.",
+}
+
+
+class Session:
+    """What one run of the program knows: the root options, and the toolkit once it is needed."""
+
+    def __init__(self) -> None:
+        self.config: str | None = None
+        self.safe_mode = False
+        self.verbose = False
+        self.overrides: dict[str, Any] = {}
+        self._toolkit: Toolkit | None = None
+        self._tree: Mapping[str, Any] | None = None
+
+    def file(self) -> Path | None:
+        """Return the configuration file in use."""
+        return find_file(self.config)
+
+    def tree(self) -> Mapping[str, Any]:
+        """Return the command tree, from the index if it is good, else by loading every plugin once."""
+        if self._tree is None:
+            index = None if self.safe_mode or self.overrides else read_index(self.file())
+            self._tree = groups(index if index is not None else self._loaded_index())
+        return self._tree
+
+    def _loaded_index(self) -> Index:
+        from msp_core.index import write_index
+
+        toolkit = self.toolkit(checked=False)
+        index = toolkit.registry.index()
+        if not (self.safe_mode or self.overrides):
+            write_index(toolkit.config.path, index)
+        return index
+
+    def toolkit(self, *, checked: bool = True) -> "Toolkit":
+        """Open the toolkit; with `checked`, nothing starts on a wrong configuration."""
+        from msp_core.config import Config
+        from msp_core.terminal import warn
+        from msp_core.toolkit import Toolkit, configure_logging, open_registry
+
+        if self._toolkit is None:
+            config = Config.read(self.config, overrides=self.overrides)
+            configure_logging(config, verbose=self.verbose)
+            registry = open_registry(config, safe_mode=self.safe_mode, report=_report_failure)
+            self._toolkit = Toolkit(config, registry)
+        if checked and not self.safe_mode:
+            for text in self._toolkit.config.check(self._toolkit.registry):
+                warn(text)
+        return self._toolkit
+
+    def command(self, name: str) -> TyperCommand:
+        """Load the command of a tool. Tools that mend a configuration also run on a wrong one."""
+        from msp_core.commands import command
+
+        toolkit = self.toolkit(checked=name.partition(".")[0] not in _REPAIRS)
+        return command(toolkit, toolkit.tool(name))
+
+
+_REPAIRS = frozenset({"init", "doctor", "config", "plugin"})
+
+
+def _report_failure(failure: Any) -> None:
+    from msp_core.terminal import warn
+
+    warn(
+        f"plugin {failure.plugin} ({failure.distribution} {failure.version}) is not in use: {failure.reason}"
+    )
+
+
+class Branch(TyperGroup):
+    """A group of commands that loads one only when it is run; help is made from the index alone."""
+
+    node: Mapping[str, Any] | None = None
+
+    def children(self, ctx: Any) -> Mapping[str, Any]:
+        """Return the words of this group."""
+        return self.node or {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(self.children(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        entry = self.children(ctx).get(cmd_name)
+        if entry is None:
+            return None
+        if "commands" in entry:
+            branch = Branch(
+                name=cmd_name,
+                help=_group_help(cmd_name, entry),
+                rich_markup_mode=None,
+                no_args_is_help=True,
+            )
+            branch.node = entry["commands"]
+            return branch
+        if _only_lists(ctx):
+            return TyperCommand(cmd_name, help=entry["summary"], rich_markup_mode=None)
+        return ctx.find_root().obj.command(entry["name"])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in self.children(ctx) and not args[0].startswith("-"):
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" See: {ctx.command_path} --help"
+            raise typer.BadParameter(f"There is no command {args[0]!r}.{hint}", ctx=ctx)
+        ctx.meta["msp_running"] = True
+        return super().resolve_command(ctx, args)
+
+
+class Root(Branch):
+    """The top of the tree."""
+
+    def children(self, ctx: Any) -> Mapping[str, Any]:
+        return _session(ctx).tree()
+
+
+def _only_lists(ctx: Any) -> bool:
+    return not ctx.meta.get("msp_running") or ctx.resilient_parsing
+
+
+def _session(ctx: Any) -> Session:
+    root = ctx.find_root()
+    if not isinstance(root.obj, Session):
+        root.obj = Session()
+        for name in ("config", "safe_mode", "verbose"):
+            setattr(root.obj, name, root.params.get(name) or getattr(root.obj, name))
+    return root.obj  # type: ignore[no-any-return]
+
+
+def _group_help(name: str, entry: Mapping[str, Any]) -> str:
+    if name in _GROUP_HELP:
+        return _GROUP_HELP[name]
+    summaries: list[str] = entry["plugins"]
+    return max(set(summaries), key=lambda one: (summaries.count(one), one)) if summaries else ""
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"msp-toolkit {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=Root,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="One framework for the work of a managed service provider: clients, health, alerts, devices.",
+)
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="FILE", help="Configuration file.", is_eager=True),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one option."),
+    ] = None,
+    safe_mode: Annotated[
+        bool, typer.Option("--safe-mode", help="Load no plugins.", is_eager=True)
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Write the full log to stderr.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    session = _session(ctx)
+    session.config, session.safe_mode, session.verbose = config, safe_mode, verbose
+    for item in set_ or ():
+        _override(session.overrides, item)
+
+
+def _override(into: dict[str, Any], item: str) -> None:
+    from msp_core.config import parse_value
+
+    path, equals, value = item.partition("=")
+    *sections, key = path.split(".")
+    if not equals or not sections or not all(sections) or not key:
+        raise typer.BadParameter(f"{item!r} is not SECTION.KEY=VALUE.", param_hint="--set")
+    for name in sections:
+        into = into.setdefault(name, {})
+        if not isinstance(into, dict):
+            raise typer.BadParameter(f"{item!r} contradicts an earlier --set.", param_hint="--set")
+    into[key] = parse_value(value)
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; usage errors are 64, never a traceback."""
+    words = list(sys.argv[1:] if args is None else args)
+    program = Path(sys.argv[0]).name
+    name = program if program in ("msp", "msp-toolkit") else "msp-toolkit"
+    try:
+        code = typer.main.get_command(app).main(words, prog_name=name, standalone_mode=False)
+        return int(code or 0)
+    except MspError as error:
+        from msp_core.terminal import say_error
+
+        say_error(error, sys.stderr)
+        return error.exit_code
+    except typer.Abort:
+        sys.stderr.write("Aborted.\n")
+        return 1
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115: the reader is gone, and the interpreter will flush once more
+        return 1
+    except UsageError as error:
+        return _usage(error)
+
+
+def _usage(error: Any) -> int:
+    from msp_core.output import clean
+
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(f"{error.ctx.get_help()}\n")
+        return 0
+    sys.stderr.write(f"Error: {clean(error.format_message())} [INVALID_PARAMETERS]\n")
+    if getattr(error, "ctx", None) is not None:
+        sys.stderr.write(f"  See: {error.ctx.command_path} --help\n")
+    return USAGE
+
+
+def main() -> NoReturn:
+    """Run the program."""
+    from msp_core.terminal import use_utf8
+
+    use_utf8(sys.stdout, sys.stderr)
+    code = run()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(1)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

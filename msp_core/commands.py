@@ -1,0 +1,343 @@
+"""Make a command of a tool: its parameters as options, its result printed, its errors explained."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import attrs
+from typer.core import TyperArgument, TyperCommand, TyperOption
+
+from msp_core import terminal
+from msp_core.errors import InvalidParameters, MspError
+from msp_core.output import Format, render
+from msp_core.records import Effect, Spelling, Surface, Tool
+from msp_core.schema import Parameter, choices, cli_path, parameters
+from msp_core.structure import plain
+from msp_core.toolkit import Toolkit
+
+INTERRUPTED = 130
+_METAVARS: dict[Any, str] = {
+    int: "INTEGER", float: "NUMBER", datetime: "TIME", timedelta: "DURATION", Path: "PATH",
+}  # fmt: skip
+
+
+def command(toolkit: Toolkit, tool: Tool) -> TyperCommand:
+    """Return the command of a tool; raise PluginError when its function cannot be loaded or read."""
+    function = toolkit.registry.load(tool.run)
+    declared = parameters(function)
+    params: list[Any] = []
+    for one in declared:
+        params.extend(_argument(one) if one.param.arg else _options(one, toolkit))
+    params.extend(_common(tool))
+    doc = (function.__doc__ or tool.summary).strip()
+    text = f"{tool.summary}\n\n{doc.partition(chr(10))[2].strip()}".strip()
+
+    def run(**values: Any) -> int:
+        return Run(toolkit, tool, declared).run(values)
+
+    return TyperCommand(
+        tool.name.rpartition(".")[2],
+        params=params,
+        callback=run,
+        help=text + (f"\n\nExample: {tool.example}" if tool.example else ""),
+        rich_markup_mode=None,
+    )
+
+
+def _argument(one: Parameter) -> list[Any]:
+    required = (one.required or Surface.CLI in one.param.required_on) and not one.param.all_flag
+    made: list[Any] = [
+        TyperArgument(
+            param_decls=[one.name],
+            type=str,
+            required=required,
+            nargs=-1 if one.many else 1,
+            metavar=one.name.upper() + ("..." if one.many else ""),
+            help=_text(one),
+            show_default=False,
+        )
+    ]
+    if one.param.all_flag:
+        made.append(
+            TyperOption(
+                param_decls=["--all", f"__all_{one.name}"],
+                is_flag=True,
+                default=False,
+                help="All of them.",
+            )
+        )
+    return made
+
+
+def _options(one: Parameter, toolkit: Toolkit) -> list[Any]:
+    spellings = one.param.cli or (Spelling("--" + one.name.replace("_", "-")),)
+    return [_option(one, spelling, number, toolkit) for number, spelling in enumerate(spellings)]
+
+
+def _option(one: Parameter, spelling: Spelling, number: int, toolkit: Toolkit) -> TyperOption:
+    if spelling.const is not None:
+        name = f"__const_{number}_{one.name}"
+        return TyperOption(
+            param_decls=[spelling.flag, name], is_flag=True, default=False, help=_text(one)
+        )
+    name = one.name if number == 0 else f"__other_{number}_{one.name}"
+    if one.item is bool and not one.many:
+        declared = (
+            spelling.flag if "/" in spelling.flag else f"{spelling.flag}/--no-{spelling.flag[2:]}"
+        )
+        return TyperOption(
+            param_decls=[declared, name], is_flag=True, default=None, help=_text(one)
+        )
+    many = one.many or _is_mapping(one)
+    known = choices(one, toolkit.registry)
+    metavar = spelling.metavar or ("|".join(known) if 0 < len(known) <= 8 else None)
+    return TyperOption(
+        param_decls=[spelling.flag, name],
+        type=str,
+        multiple=many,
+        required=one.required or Surface.CLI in one.param.required_on,
+        metavar=metavar or ("KEY=VALUE" if _is_mapping(one) else _METAVARS.get(one.item, "TEXT")),
+        help=_text(one),
+    )
+
+
+def _text(one: Parameter) -> str:
+    default = one.default
+    if one.required or default is None or default in ("", (), False) or default == {}:
+        return one.doc
+    return f"{one.doc}  [default: {plain(default)}]".strip()
+
+
+def _common(tool: Tool) -> list[TyperOption]:
+    made = [
+        TyperOption(
+            param_decls=["--as", "__as"],
+            type=str,
+            metavar="|".join(Format),
+            help="Output format.  [default: table]",
+        ),
+        TyperOption(
+            param_decls=["--json", "__json"],
+            is_flag=True,
+            default=False,
+            help="Short for --as json.",
+        ),
+        TyperOption(
+            param_decls=["--no-input", "__no_input"],
+            is_flag=True,
+            default=False,
+            help="Never ask; fail instead.",
+        ),
+    ]
+    if tool.effect >= Effect.RECORD:
+        made.append(
+            TyperOption(
+                param_decls=["--dry-run", "__dry_run"],
+                is_flag=True,
+                default=False,
+                help="Show what would be done; do nothing.",
+            )
+        )
+    if tool.effect >= Effect.CHANGE:
+        made.append(
+            TyperOption(
+                param_decls=["--yes", "-y", "__yes"],
+                is_flag=True,
+                default=False,
+                help="Do not ask for confirmation.",
+            )
+        )
+    return made
+
+
+@attrs.frozen
+class Run:
+    """One run of a command: words to arguments, the call, the result or the error printed."""
+
+    toolkit: Toolkit
+    tool: Tool
+    declared: tuple[Parameter, ...]
+
+    def run(self, values: dict[str, Any]) -> int:
+        """Run the tool and return the exit code."""
+        format = Format.JSON if values.get("__json") else Format.TABLE
+        bar = terminal.ProgressBar(sys.stderr)
+        try:
+            format = _format(values)
+            arguments = self._arguments(values)
+            if self.tool.effect is Effect.DESTROY and not values.get("__dry_run"):
+                terminal.confirm(
+                    self.tool.summary.rstrip("."),
+                    self._target(arguments),
+                    yes=bool(values.get("__yes")),
+                    no_input=bool(values.get("__no_input")),
+                )
+            result = asyncio.run(self._call(arguments, values, bar))
+            bar.clear()
+            zone = ZoneInfo(self.toolkit.config.general.timezone)
+            text = render(result, format, zone=zone, colour=terminal.wants_colour(sys.stdout))
+        except MspError as error:
+            bar.clear()
+            return _report(error, format)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            bar.clear()
+            sys.stderr.write("Interrupted.\n")
+            return INTERRUPTED
+        if text:
+            sys.stdout.write(text + "\n")
+        code = getattr(result, "exit_code", 0)
+        return 3 if code is None else int(code)
+
+    async def _call(
+        self, arguments: Mapping[str, Any], values: Mapping[str, Any], bar: terminal.ProgressBar
+    ) -> Any:
+        def warn(text: str) -> None:
+            bar.clear()
+            terminal.warn(text)
+
+        async with self.toolkit:
+            ctx = self.toolkit.context(
+                surface=Surface.CLI, dry_run=bool(values.get("__dry_run")), progress=bar
+            )
+            ctx.on_warning = warn
+            ctx.interactive = not values.get("__no_input")
+            result = await self.toolkit.call(self.tool.name, arguments, ctx=ctx)
+            for plan in ctx.planned:
+                bar.clear()
+                sys.stderr.write(f"Would: {plan.preview}\n")
+            return result
+
+    def _arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for one in self.declared:
+            value = self._value(one, values)
+            if one.param.all_flag:
+                _require_value_or_all(
+                    self.tool, one, value, all_=bool(values.get(f"__all_{one.name}"))
+                )
+            if value is not None:
+                found[one.name] = value
+        return found
+
+    def _value(self, one: Parameter, values: Mapping[str, Any]) -> Any:
+        for key, value in values.items():
+            if key.startswith("__const_") and key.split("_", 4)[4:] == [one.name] and value:
+                return one.param.cli[int(key.split("_")[3])].const
+            if (
+                key.startswith("__other_")
+                and key.split("_", 4)[4:] == [one.name]
+                and value is not None
+            ):
+                return _parsed(one, value)
+        value = values.get(one.name)
+        return None if value is None or value == () else _parsed(one, value)
+
+    def _target(self, arguments: Mapping[str, Any]) -> str:
+        for one in self.declared:
+            if one.param.arg and one.name in arguments:
+                return str(arguments[one.name])
+        return cli_path(self.tool)
+
+
+def _require_value_or_all(tool: Tool, one: Parameter, value: Any, *, all_: bool) -> None:
+    if (value is None) == (not all_):
+        message = f"{cli_path(tool)}: give {one.name.upper()} or --all" + (
+            ", not both." if all_ else "."
+        )
+        raise InvalidParameters(message, suggestion=f"See: msp-toolkit {cli_path(tool)} --help")
+
+
+def _is_mapping(one: Parameter) -> bool:
+    origin = getattr(one.item, "__origin__", None)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _parsed(one: Parameter, value: Any) -> Any:
+    """Turn the words of the command line into plain data of the parameter's kind; wrong words stay as they are."""
+    if _is_mapping(one):
+        return _pairs(one, value)
+    if one.many:
+        return [_word(one.item, item) for item in value]
+    return _word(one.item, value)
+
+
+def _word(type_: Any, value: Any) -> Any:
+    if type_ is int or type_ is float:
+        with suppress(ValueError):
+            return type_(value)
+        return value
+    if type_ is bool and value in ("true", "false"):
+        return value == "true"
+    if isinstance(type_, type) and issubclass(type_, Enum):
+        return (
+            str(value).lower()
+            if str(value).lower() in {member.value for member in type_}
+            else value
+        )
+    if attrs.has(type_):
+        return _json(value)
+    return value
+
+
+def _pairs(one: Parameter, words: Any) -> dict[str, Any]:
+    from msp_core.config import parse_value
+
+    found: dict[str, Any] = {}
+    for word in words:
+        if word.lstrip().startswith("{"):
+            inner = _json(word)
+            found.update(inner if isinstance(inner, dict) else {})
+            continue
+        key, equals, value = word.partition("=")
+        if not equals or not key.strip():
+            message = f"{word!r} is not KEY=VALUE."
+            raise InvalidParameters(
+                message, suggestion=f"Write --{one.name.replace('_', '-')} key=value."
+            )
+        found[key.strip()] = parse_value(value)
+    return found
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        message = f"{text[:40]!r} is not JSON."
+        raise InvalidParameters(message, suggestion='Write it as {"key": "value"}.') from None
+
+
+def _format(values: Mapping[str, Any]) -> Format:
+    word = values.get("__as")
+    if word is None:
+        return Format.JSON if values.get("__json") else Format.TABLE
+    try:
+        return Format(word)
+    except ValueError:
+        message = f"{word!r} is no output format."
+        raise InvalidParameters(message, suggestion=f"Choose one of {', '.join(Format)}.") from None
+
+
+def _report(error: MspError, format: Format) -> int:
+    """Explain an error: to people on stderr, to programs as the same JSON every surface gives."""
+    if format in (Format.JSON, Format.JSONL):
+        from msp_core.secrets import mask_data
+
+        sys.stdout.write(
+            json.dumps({"error": mask_data(plain(error.as_dict()))}, ensure_ascii=False) + "\n"
+        )
+    elif format is Format.NAGIOS:
+        from msp_core.output import clean
+        from msp_core.secrets import mask
+
+        sys.stdout.write(f"UNKNOWN: {clean(mask(error.message))}\n")
+        return 3 if error.exit_code == 1 else error.exit_code
+    else:
+        terminal.say_error(error, sys.stderr)
+    return error.exit_code
