@@ -143,6 +143,8 @@ class ProbeFacts:
 
     fact_id: ClassVar[str] = "probes"
     results: tuple[ProbeResult, ...]
+    probed_at: datetime | None = None
+    """When the probes ran, aware UTC; a certificate's days left are counted from here."""
 
 
 class ConditionKind(StrEnum):
