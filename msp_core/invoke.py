@@ -54,7 +54,10 @@ async def invoke(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> An
         function = ctx.toolkit.registry.load(tool.run)
         values = structured(tool, function, arguments, ctx.toolkit.registry)
         if guard is not None:
-            await guard.authorise(call)
+            grant = await guard.authorise(call)
+            if grant is not None:
+                ctx.scope = grant.scope
+                ctx.read_only = ctx.read_only or grant.read_only
         result = await _run(tool, function, values, ctx)
     except asyncio.CancelledError:
         await _audit(guard, call, "cancelled", started, None)

@@ -172,6 +172,14 @@ class Call:
 
 
 @frozen(kw_only=True)
+class Grant:
+    """What an authorised call may do: a scope never wider than the one asked for, and whether it may only read."""
+
+    scope: Scope
+    read_only: bool = False
+
+
+@frozen(kw_only=True)
 class Outcome:
     """How a call ended: `ok`, `planned`, `refused`, `failed` or `cancelled`, with the error code."""
 
@@ -216,8 +224,10 @@ class Guard(Protocol):
     own commands run.
     """
 
-    async def authorise(self, call: Call) -> None:
-        """Let the call pass, or raise PermissionDenied, ApprovalRequired or RateLimited."""
+    async def authorise(self, call: Call) -> Grant | None:
+        """Let the call pass, within the limits returned (None: as asked), or raise PermissionDenied, ApprovalRequired
+        or RateLimited.
+        """
         ...
 
     async def record(self, call: Call, outcome: Outcome) -> None:

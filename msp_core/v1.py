@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from msp_core.protocols import Change as Change
     from msp_core.protocols import ChangeState as ChangeState
     from msp_core.protocols import DeploysAgents as DeploysAgents
+    from msp_core.protocols import Grant as Grant
     from msp_core.protocols import Guard as Guard
     from msp_core.protocols import ListsClients as ListsClients
     from msp_core.protocols import ListsDevices as ListsDevices
@@ -162,7 +163,7 @@ _HOMES = {
         "VendorSite Verdict worst"
     ),
     "protocols": (
-        "Actor AdapterEnv Call Change ChangeState DeploysAgents Guard ListsClients ListsDevices Outcome Probes "
+        "Actor AdapterEnv Call Change ChangeState DeploysAgents Grant Guard ListsClients ListsDevices Outcome Probes "
         "Progress ReadsAlerts RunsCommands Scope SecretEnv SecretStore"
     ),
     "records": (
