@@ -92,6 +92,13 @@ class Clients(Protocol):
         """Record many clients in one transaction, in order: all of them or none."""
         ...
 
+    async def merge(self, ctx: Context, entries: Sequence[Entry]) -> tuple[Merged, ...]:
+        """Create and update clients by id (without one: by exact name), all entries or none.
+
+        Raises InvalidParameters with every bad entry and its line in `details["rows"]`.
+        """
+        ...
+
     async def get(self, ctx: Context, ref: str, *, include_deleted: bool = False) -> Client:
         """Return one client; raise ClientNotFound with the nearest names inside the scope."""
         ...

@@ -110,8 +110,9 @@ def insert_many(tx: Tx, scope: Scope, new: Sequence[NewClient]) -> tuple[Client,
     """Record new clients; raise Conflict where an id is taken."""
     if not new:
         return ()
-    taken = {row[0] for row in ClientRow.select(ClientRow.id).tuples()}
-    made = []
+    ids: Any = ClientRow.select(ClientRow.id).tuples()
+    taken = {row[0] for row in ids}
+    made: list[Client] = []
     for one in map(checked, new):
         client_id = one.id or free_id(slug(one.name), taken.__contains__)
         if scope is not None and client_id not in scope:
@@ -158,8 +159,8 @@ def insert_many(tx: Tx, scope: Scope, new: Sequence[NewClient]) -> tuple[Client,
             ClientRow.updated_at,
         ),
     )
-    for one in made:
-        tx.emit("client.created", {"client_id": one.id})
+    for client in made:
+        tx.emit("client.created", {"client_id": client.id})
     return tuple(made)
 
 
@@ -232,7 +233,7 @@ def _entry_target(
     by_name: Mapping[str, Sequence[Client]],
     lines: dict[str, int],
 ) -> Client | None:
-    client_id, name = entry.fields.get("id"), str(entry.fields.get("name", "")).strip()
+    client_id, name = entry.fields.get("id", ""), str(entry.fields.get("name", "")).strip()
     same = [by_id[client_id]] if client_id in by_id else []
     if not client_id:
         same = list(by_name.get(name, ()))
@@ -266,7 +267,7 @@ def read_configs(client_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {client_id: {} for client_id in client_ids}
     ids = list(found)
     for start in range(0, len(ids), _BATCH):
-        query = ConfigurationRow.select(
+        query: Any = ConfigurationRow.select(
             ConfigurationRow.client_id, ConfigurationRow.key, ConfigurationRow.value
         ).where(ConfigurationRow.client_id.in_(ids[start : start + _BATCH]))
         for client_id, key, value in query.order_by(ConfigurationRow.key).tuples():

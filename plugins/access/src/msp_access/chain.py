@@ -1,0 +1,155 @@
+"""The audit trail as a chain: each row's hash covers the row and the hash before it."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msp_access.api import AuditRow, Proof
+from msp_access.tables import AuditHead, AuditTable
+from msp_core.v1 import Call, Change, Outcome
+from msp_store.api import Tx
+
+COLUMNS = tuple(field.name for field in AuditRow.__attrs_attrs__)
+_FIELDS = tuple(getattr(AuditTable, name) for name in COLUMNS)
+_PAGE = 2_000
+_LONGEST = 20_000
+
+
+def append(tx: Tx, values: Mapping[str, Any]) -> None:
+    """Add a row behind the last one; the writer runs alone, so the number and the hash are the next ones."""
+    head = AuditHead.get_or_none(AuditHead.id == 1)
+    seq, previous = (head.seq + 1, head.hash) if head else (1, "")
+    row = {"seq": seq, "at": tx.now, "previous": previous, **values}
+    row["hash"] = digest(row)
+    AuditTable.insert(**row).execute()
+    if head is None:
+        AuditHead.insert(id=1, seq=seq, hash=row["hash"]).execute()
+    else:
+        AuditHead.update(seq=seq, hash=row["hash"]).where(AuditHead.id == 1).execute()
+
+
+def digest(row: Mapping[str, Any]) -> str:
+    """Hash a row: SHA-256 of its canonical JSON, the hash of the row before included."""
+    plain = {
+        name: value.isoformat(timespec="microseconds") if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name != "hash"
+    }
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def call_row(call: Call, outcome: Outcome) -> dict[str, Any]:
+    """Describe a call that has ended."""
+    return _row(
+        call,
+        event="call",
+        action=call.tool,
+        target="",
+        effect=call.effect.name.lower(),
+        outcome=outcome.status,
+        error_code=outcome.error_code,
+        message=outcome.message,
+        duration_ms=round(float(outcome.duration_ms), 3),
+        arguments=arguments_text(call),
+        client_id=_client_of(call),
+    )
+
+
+def change_row(call: Call, change: Change) -> dict[str, Any]:
+    """Describe a change that is about to be applied."""
+    return _row(
+        call,
+        event="change",
+        action=change.kind,
+        target=change.target,
+        effect=change.effect.name.lower(),
+        outcome="begun",
+        message=change.preview,
+        client_id=change.client_id,
+    )
+
+
+def _row(call: Call, **values: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "actor": call.actor.id,
+        "surface": call.surface.value,
+        "correlation_id": call.correlation_id,
+        "error_code": "",
+        "message": "",
+        "arguments": "{}",
+        "duration_ms": 0.0,
+        "client_id": None,
+        **values,
+    }
+    return {name: clean(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def clean(text: str) -> str:
+    """Return text every database keeps as it is, so that it still has the same hash when read back."""
+    kept = text.encode("utf-8", "replace").decode().replace("\0", "?")
+    return kept if len(kept) <= _LONGEST else kept[:_LONGEST] + f"... ({len(kept)} characters)"
+
+
+def arguments_text(call: Call) -> str:
+    """Return the arguments as canonical JSON text."""
+    return json.dumps(call.arguments, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _client_of(call: Call) -> str | None:
+    named = call.arguments.get("client", call.arguments.get("client_id"))
+    return named[:200] if isinstance(named, str) else None
+
+
+def rows(query: Any) -> Iterator[AuditRow]:
+    """Build rows from a query on the trail."""
+    for values in query.select(*_FIELDS).tuples():
+        yield AuditRow(**dict(zip(COLUMNS, values, strict=True)))
+
+
+def read_all() -> Iterator[Sequence[AuditRow]]:
+    """Yield the whole trail in order, a page at a time."""
+    last = -1
+    while page := list(
+        rows(AuditTable.select().where(AuditTable.seq > last).order_by(AuditTable.seq).limit(_PAGE))
+    ):
+        yield page
+        last = page[-1].seq
+
+
+def prove() -> Proof:
+    """Recompute the chain and name what does not fit."""
+    problems: list[str] = []
+    count, expected, previous = 0, 1, ""
+    for page in read_all():
+        for row in page:
+            count += 1
+            if row.seq != expected:
+                gap = (
+                    f"rows {expected} to {row.seq - 1}"
+                    if row.seq - expected > 1
+                    else f"row {expected}"
+                )
+                problems.append(f"{gap} removed (before {_name(row)})")
+            elif row.previous != previous:
+                problems.append(
+                    f"{_name(row)} does not follow row {row.seq - 1}: one of them was edited"
+                )
+            values = {name: getattr(row, name) for name in COLUMNS}
+            if digest(values) != row.hash:
+                problems.append(f"{_name(row)} was edited")
+            expected, previous = row.seq + 1, row.hash
+    head = AuditHead.get_or_none(AuditHead.id == 1)
+    if head is None and count:
+        problems.append("the note of the last row was removed")
+    elif head is not None and head.seq >= expected:
+        problems.append(f"the last rows ({expected} to {head.seq}) were removed")
+    elif head is not None and (head.seq, head.hash) != (expected - 1, previous):
+        problems.append("the last row is not the one that was noted")
+    return Proof(rows=count, head=previous, problems=tuple(problems))
+
+
+def _name(row: AuditRow) -> str:
+    return f"row {row.seq} ({row.at:%Y-%m-%d %H:%M:%S} {row.action} by {row.actor})"

@@ -1,0 +1,149 @@
+"""The guard: asked by the kernel before every call and every change, told how each ended.
+
+Built for every command, so the tables (and the database) are loaded only where something is written or approved.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msp_access.policy import Policy, policy
+from msp_access.settings import AccessSettings
+from msp_core.v1 import (
+    Call,
+    Change,
+    ChangeState,
+    Effect,
+    Grant,
+    Outcome,
+    Surface,
+    Tool,
+    Toolkit,
+)
+
+if TYPE_CHECKING:
+    from msp_store.api import Tx
+
+T = TypeVar("T")
+_BY_HAND = frozenset({Surface.CLI, Surface.PYTHON})
+
+
+def create(toolkit: Toolkit) -> "AccessGuard":
+    """Build the guard; it opens nothing."""
+    return AccessGuard(toolkit)
+
+
+class AccessGuard:
+    """Policy from the section `access`, the audit trail, approvals and the journal; see `msp_core.v1.Guard`."""
+
+    def __init__(self, toolkit: Toolkit) -> None:
+        self._toolkit = toolkit
+        self._settings = toolkit.settings(AccessSettings)
+        self._approved: set[str] = set()  # correlation ids of calls a person approved
+        self._applying: dict[str, str] = {}  # key of a change -> correlation id of its call
+
+    async def authorise(self, call: Call) -> Grant:
+        """Let the call pass within the limits of its actor and surface, or stop it."""
+        limits = self._policy(call)
+        limits.check(call)
+        if call.effect >= Effect.CHANGE and not call.dry_run:
+            await self._approve(call, limits)
+        return Grant(scope=limits.scope, read_only=limits.read_only)
+
+    async def record(self, call: Call, outcome: Outcome) -> None:
+        """Add the call to the audit trail."""
+        self._approved.discard(call.correlation_id)
+        left = [key for key, owner in self._applying.items() if owner == call.correlation_id]
+        for key in left:
+            del self._applying[key]
+        if not left and not _is_audited(call, outcome):
+            return
+        chain, journal = _module("chain"), _module("journal")
+
+        def write(tx: "Tx") -> None:
+            journal.abandon(left)
+            chain.append(tx, chain.call_row(call, outcome))
+
+        await self._write(write)
+
+    async def begin_change(self, call: Call, change: Change) -> ChangeState:
+        """Commit the intention to change something, with its row in the audit trail."""
+        limits = self._policy(call)
+        chain, journal, plans = _module("chain"), _module("journal"), _module("plans")
+        approved = call.correlation_id in self._approved
+        lifetime = self._settings.plan_expires_after
+
+        def write(tx: "Tx") -> tuple[Any, str, str]:
+            reason = "" if approved else _exceeds(limits, change, journal)
+            if reason:
+                return None, plans.ask(tx, call, change.effect, reason, lifetime), reason
+            state = journal.begin(tx, call, change, frozenset(self._applying))
+            if state.state != "done":
+                chain.append(tx, chain.change_row(call, change))
+            return state, "", ""
+
+        state, plan_id, reason = await self._write(write)
+        if plan_id:
+            raise plans.required(call, plan_id, reason, lifetime)
+        if state.state != "done":
+            self._applying[change.key] = call.correlation_id
+        known: ChangeState = state
+        return known
+
+    async def finish_change(self, change: Change, *, ok: bool, result: Any) -> None:
+        """Note how the change ended."""
+        journal = _module("journal")
+        await self._write(lambda tx: journal.finish(tx, change.key, ok=ok, result=result))
+        self._applying.pop(change.key, None)
+
+    def _policy(self, call: Call) -> Policy:
+        registry = self._toolkit.registry
+        return policy(self._settings, call, lambda: (tool.name for tool in registry.records(Tool)))
+
+    async def _approve(self, call: Call, limits: Policy) -> None:
+        """Use up an approval where one is needed; also proves that the trail can be written before anything happens."""
+        plans = _module("plans")
+        lifetime = self._settings.plan_expires_after
+        needed = limits.approval.wants(call.effect)
+        reason = f"on this surface everything that may {limits.approval.value} needs one"
+
+        def write(tx: "Tx") -> tuple[bool, str]:
+            if plans.use(tx, call):
+                return True, ""
+            return False, plans.ask(tx, call, call.effect, reason, lifetime) if needed else ""
+
+        approved, plan_id = await self._write(write)
+        if plan_id:
+            raise plans.required(call, plan_id, reason, lifetime)
+        if approved:
+            self._approved.add(call.correlation_id)
+
+    async def _write(self, fn: Callable[["Tx"], T]) -> T:
+        from msp_store.api import Store
+
+        return await (await self._toolkit.get(Store)).write(fn)
+
+
+def _exceeds(limits: Policy, change: Change, journal: Any) -> str:
+    """Say why this change needs an approval that the call does not have; empty where it does not."""
+    if limits.approval.wants(change.effect):
+        return f"on this surface everything that may {limits.approval.value} needs one"
+    if limits.max_clients is None and limits.max_targets is None:
+        return ""
+    clients, targets = journal.touched(change.correlation_id, change)
+    if limits.max_clients is not None and clients > limits.max_clients:
+        return f"it changes more than {limits.max_clients} clients in one call"
+    if limits.max_targets is not None and targets > limits.max_targets:
+        return f"it changes more than {limits.max_targets} devices in one call"
+    return ""
+
+
+def _is_audited(call: Call, outcome: Outcome) -> bool:
+    """Everything is, except what a person reads by hand (and a person's typing errors)."""
+    if call.surface not in _BY_HAND or call.actor.kind != "local" or call.effect >= Effect.RECORD:
+        return True
+    return outcome.status == "refused" and outcome.error_code != "INVALID_PARAMETERS"
+
+
+def _module(name: str) -> Any:
+    return import_module(f"msp_access.{name}")

@@ -1,0 +1,131 @@
+"""Plans: calls that wait for a person. Functions run inside a transaction."""
+
+import hashlib
+import json
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from msp_access.api import Plan, PlanState
+from msp_access.chain import arguments_text, clean
+from msp_access.tables import PlanTable
+from msp_core.v1 import ApprovalRequired, Call, Conflict, Effect, NotFound
+from msp_store.api import Tx
+
+_LETTERS = "23456789abcdefghjkmnpqrstvwxyz"  # none that are mistaken for another
+_KEPT = timedelta(days=90)
+
+
+def digest_of(call: Call) -> str:
+    """Hash what makes two calls the same: who, where, what, with which arguments."""
+    same = json.dumps([call.actor.id, call.surface.value, call.tool, arguments_text(call)])
+    return hashlib.sha256(same.encode()).hexdigest()
+
+
+def use(tx: Tx, call: Call) -> bool:
+    """Use up an approval of exactly this call, if there is one that has not expired."""
+    approved: Any = (
+        PlanTable.select(PlanTable.id)
+        .where(
+            (PlanTable.digest == digest_of(call))
+            & (PlanTable.state == PlanState.APPROVED)
+            & (PlanTable.expires_at > tx.now)
+        )
+        .order_by(PlanTable.created_at)
+        .limit(1)
+        .tuples()
+    )
+    found = next(iter(approved), None)
+    if found is None:
+        return False
+    PlanTable.update(state=PlanState.USED).where(PlanTable.id == found[0]).execute()
+    return True
+
+
+def ask(tx: Tx, call: Call, effect: Effect, reason: str, lifetime: timedelta) -> str:
+    """Store a plan for this call, or find the one that waits already; return its id."""
+    PlanTable.delete().where(PlanTable.expires_at < tx.now - _KEPT).execute()
+    digest = digest_of(call)
+    waiting = PlanTable.get_or_none(
+        (PlanTable.digest == digest)
+        & (PlanTable.state == PlanState.PENDING)
+        & (PlanTable.expires_at > tx.now)
+    )
+    if waiting is not None:
+        return str(waiting.id)
+    made = "".join(secrets.choice(_LETTERS) for _ in range(8))
+    plan_id = f"{made[:4]}-{made[4:]}"
+    PlanTable.insert(
+        id=plan_id,
+        state=PlanState.PENDING,
+        actor=call.actor.id,
+        surface=call.surface.value,
+        tool=call.tool,
+        effect=int(effect),
+        arguments=clean(arguments_text(call)),
+        digest=digest,
+        reason=clean(reason),
+        created_at=tx.now,
+        expires_at=tx.now + lifetime,
+        decided_by="",
+        note="",
+    ).execute()
+    return plan_id
+
+
+def required(call: Call, plan_id: str, reason: str, lifetime: timedelta) -> ApprovalRequired:
+    """Say that a person has to approve, and how."""
+    return ApprovalRequired(
+        f"{call.tool} needs a person's approval: {reason}",
+        suggestion=f"Ask for: msp-toolkit approval approve {plan_id} (within "
+        f"{lifetime.total_seconds() / 60:g} minutes), then make the same call again.",
+        plan=plan_id,
+        tool=call.tool,
+    )
+
+
+def decide(
+    tx: Tx, plan_id: str, actor: str, lifetime: timedelta, *, approve: bool, note: str
+) -> Plan:
+    """Approve or deny a pending plan; an approval lives as long as a plan does."""
+    row = PlanTable.get_or_none(PlanTable.id == plan_id.strip().lower())
+    if row is None:
+        raise NotFound(
+            f"there is no plan {plan_id[:40]!r}",
+            suggestion="See what waits: msp-toolkit approval list",
+        )
+    plan = plan_of(row, tx)
+    if plan.state is not PlanState.PENDING:
+        raise Conflict(
+            f"plan {plan.id} is {plan.state.value} already",
+            suggestion="Make the call again to get a new plan.",
+            plan=plan.id,
+        )
+    row.state = PlanState.APPROVED if approve else PlanState.DENIED
+    row.decided_by, row.decided_at, row.note = actor, tx.now, clean(note)
+    if approve:
+        row.expires_at = tx.now + lifetime
+    row.save()
+    return plan_of(row, tx)
+
+
+def plan_of(row: Any, tx: Tx) -> Plan:
+    """Build a plan from its row, as it stands now."""
+    state = row.state
+    if state in (PlanState.PENDING, PlanState.APPROVED) and row.expires_at <= tx.now:
+        state = PlanState.EXPIRED
+    return Plan(
+        id=row.id,
+        state=state,
+        actor=row.actor,
+        surface=row.surface,
+        tool=row.tool,
+        effect=Effect(row.effect),
+        arguments=row.arguments,
+        reason=row.reason,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        decided_by=row.decided_by,
+        decided_at=row.decided_at,
+        note=row.note,
+    )

@@ -1,0 +1,102 @@
+"""What one call may do: the settings of its surface and its actor put together. Pure."""
+
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+
+from attrs import evolve, frozen
+
+from msp_access.settings import AccessSettings, Approval, Limits, Role
+from msp_core.v1 import Call, Effect, PermissionDenied, Scope, Surface
+
+_UNATTENDED = frozenset({Surface.MCP})
+"""Surfaces where a model, not a person, decides to call: changes need a person unless the settings say otherwise."""
+
+
+@frozen(kw_only=True)
+class Policy:
+    """The limits of one call."""
+
+    scope: Scope
+    read_only: bool
+    approval: Approval
+    max_clients: int | None
+    max_targets: int | None
+
+    def check(self, call: Call) -> None:
+        """Raise PermissionDenied where the call is more than its actor may do."""
+        if self.scope.tools is not None and call.tool not in self.scope.tools:
+            raise PermissionDenied(
+                f"{call.actor.id} may not use {call.tool} here",
+                suggestion="Ask whoever keeps the `access` settings for it.",
+                tool=call.tool,
+            )
+        most = self.scope.max_effect
+        if self.read_only and not call.dry_run:
+            most = min(most, Effect.RECORD)
+        if call.effect > most:
+            why = (
+                "the toolkit is in read-only mode" if self.read_only else f"{call.actor.id} may not"
+            )
+            raise PermissionDenied(
+                f"{call.tool} may {call.effect.name.lower()}, and {why}",
+                suggestion="Use --dry-run to see what it would do, or ask for wider access.",
+                tool=call.tool,
+            )
+
+
+def policy(settings: AccessSettings, call: Call, tool_names: Callable[[], Iterable[str]]) -> Policy:
+    """Put together what the settings say about this call; no source widens what another one limits."""
+    limits = [
+        *_found(settings.surfaces.get(call.surface.value)),
+        *_found(settings.actors.get(call.actor.id)),
+    ]
+    scope = call.scope
+    read_only = settings.read_only
+    for one in limits:
+        scope = _narrowed(scope, one, tool_names)
+        read_only = read_only or one.read_only or one.role is Role.VIEWER
+    said = [one.approval for one in limits if one.approval is not None]
+    default = Approval.CHANGE if call.surface in _UNATTENDED else Approval.NEVER
+    return Policy(
+        scope=scope,
+        read_only=read_only,
+        approval=min(said, key=_strictness) if said else default,
+        max_clients=_least(
+            settings.max_clients_per_change, *(one.max_clients_per_change for one in limits)
+        ),
+        max_targets=_least(
+            settings.max_devices_per_change, *(one.max_devices_per_change for one in limits)
+        ),
+    )
+
+
+def _found(limits: Limits | None) -> list[Limits]:
+    return [] if limits is None else [limits]
+
+
+def _strictness(approval: Approval) -> int:
+    return (Approval.CHANGE, Approval.DESTROY, Approval.NEVER).index(approval)
+
+
+def _least(*numbers: int | None) -> int | None:
+    return min((number for number in numbers if number is not None), default=None)
+
+
+def _narrowed(scope: Scope, limits: Limits, tool_names: Callable[[], Iterable[str]]) -> Scope:
+    most = scope.max_effect
+    if limits.role is Role.OPERATOR:
+        most = min(most, Effect.CHANGE)
+    if limits.max_effect is not None:
+        most = min(most, limits.max_effect.effect)
+    clients, tools = scope.clients, scope.tools
+    if limits.clients is not None:
+        named = frozenset(limits.clients)
+        clients = named if clients is None else clients & named
+    if limits.tools is not None:
+        matching = frozenset(
+            name
+            for name in tool_names()
+            if any(fnmatchcase(name, pattern) for pattern in limits.tools)
+        )
+        tools = matching if tools is None else tools & matching
+    return evolve(scope, clients=clients, tools=tools, max_effect=most)
