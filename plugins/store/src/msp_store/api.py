@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 from attrs import field, frozen
 
 if TYPE_CHECKING:
-    from msp_core.v1 import Context
     from peewee import EXCLUDED as EXCLUDED
     from peewee import JOIN as JOIN
     from peewee import SQL as SQL
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from peewee import Value as Value
     from peewee import fn as fn
 
+    from msp_core.v1 import Context
     from msp_store.columns import ColumnSpec as ColumnSpec
     from msp_store.columns import auto as auto
     from msp_store.columns import blob as blob
@@ -88,7 +88,7 @@ class Tx(Protocol):
     ) -> int:
         """Insert rows, or where the `conflict` fields are already there set the `update` fields; return their number.
 
-        There must be a unique index on exactly the `conflict` fields. Of several rows with the same key the last counts.
+        There must be a unique index on exactly the `conflict` fields. Of rows with the same key the last counts.
         """
         ...
 

@@ -75,9 +75,7 @@ class SqliteTarget:
         """Open the file, made with its folder by the writer."""
         if writer:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        return _SqliteDatabase(
-            str(self.path), writer=writer, busy_timeout_s=self.busy_timeout_s
-        )
+        return _SqliteDatabase(str(self.path), writer=writer, busy_timeout_s=self.busy_timeout_s)
 
 
 class _PostgresqlDatabase(peewee.PostgresqlDatabase):  # type: ignore[misc]
@@ -112,7 +110,7 @@ class _PostgresqlDatabase(peewee.PostgresqlDatabase):  # type: ignore[misc]
 
 def _read_numbers_plainly(connection: Any) -> None:
     """Make sums of integers int, and other decimals float, as SQLite answers them."""
-    from psycopg.adapt import Loader  # noqa: PLC0415
+    from psycopg.adapt import Loader
 
     class NumberLoader(Loader):
         def load(self, data: Any) -> int | float:
@@ -139,15 +137,13 @@ class PostgresqlTarget:
     def open(self, *, writer: bool) -> Any:
         """Prepare connections to the server."""
         load_psycopg()
-        return _PostgresqlDatabase(
-            self.conninfo, writer=writer, busy_timeout_s=self.busy_timeout_s
-        )
+        return _PostgresqlDatabase(self.conninfo, writer=writer, busy_timeout_s=self.busy_timeout_s)
 
 
 def conninfo_of(url: str) -> dict[str, Any]:
     """Split a PostgreSQL address into libpq's parameters."""
     load_psycopg()
-    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+    from psycopg.conninfo import conninfo_to_dict
 
     return {key: value for key, value in conninfo_to_dict(url).items() if value is not None}
 

@@ -15,7 +15,7 @@ def _import_peewee() -> ModuleType:
     hidden = [name for name in _UNWANTED if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
-        import peewee  # noqa: PLC0415
+        import peewee
     finally:
         for name in hidden:
             del sys.modules[name]
@@ -39,9 +39,9 @@ def load_psycopg() -> Any:
     if peewee.psycopg is not None:
         return peewee.psycopg
     try:
-        import psycopg  # noqa: PLC0415
-        from psycopg.pq import TransactionStatus  # noqa: PLC0415
-        from psycopg.types.json import Json, Jsonb  # noqa: PLC0415
+        import psycopg
+        from psycopg.pq import TransactionStatus
+        from psycopg.types.json import Json, Jsonb
     except ImportError as error:
         raise StoreError(
             f"The database is PostgreSQL, and its driver cannot be imported: {error}",

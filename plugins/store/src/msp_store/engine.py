@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from msp_core.v1 import StoreError
-
 from msp_store import failures
 from msp_store.databases import Target
 from msp_store.migrating import Ledger, Upgrade
@@ -85,40 +84,39 @@ class DatabaseStore:
 
     async def open(self) -> None:
         """Bring the tables up to date, once; one query where there is nothing to do."""
-        if self._ready:
-            return
-        async with self._opening:
-            if self._ready:
-                return
-            if await self._is_behind():
-                if not self._upgrade:
-                    raise StoreError(
-                        f"The database is behind this version: {self.target.where}",
-                        suggestion="Bring it up to date with: msp-toolkit db upgrade",
-                        reason="behind",
-                    )
-                await self.upgrade()
-            self._ready = True
+        if not self._ready:
+            async with self._opening:
+                await self._open()
+
+    async def _open(self) -> None:
+        if not self._ready and await self.pending():
+            if not self._upgrade:
+                raise StoreError(
+                    f"The database is behind this version: {self.target.where}",
+                    suggestion="Bring it up to date with: msp-toolkit db upgrade",
+                    reason="behind",
+                )
+            await self.upgrade()
+        self._ready = True
 
     async def upgrade(self) -> tuple[Upgrade, ...]:
         """Apply what is missing, each step in a transaction of its own; return the steps taken here."""
-        applied = []
-        for step in self.ledger.steps:
-            if await self.write_raw(partial(self.ledger.apply, step)):
-                applied.append(step)
-        await self.read_raw(self.ledger.pending)
-        return tuple(applied)
+        return tuple(
+            [
+                step
+                for step in self.ledger.steps
+                if await self.write_raw(partial(self.ledger.apply, step))
+            ]
+        )
 
     async def pending(self) -> tuple[Upgrade, ...]:
         """Return the steps that have not been applied yet; raise StoreError for a database from a newer version."""
-        if self._is_new():
+        if self.is_new():
             return self.ledger.steps
         return await self.read_raw(self.ledger.pending)
 
-    async def _is_behind(self) -> bool:
-        return bool(await self.pending())
-
-    def _is_new(self) -> bool:
+    def is_new(self) -> bool:
+        """Tell whether the file of a SQLite database does not exist yet."""
         path = getattr(self.target, "path", None)
         try:
             return path is not None and not path.exists()
@@ -151,7 +149,7 @@ class DatabaseStore:
         return self._reader_db
 
     def _run(self, database_of: Callable[[], Any], fn: Callable[[Transaction], T]) -> T:
-        _inside.set(True)  # noqa: FBT003 - the value of the variable
+        _inside.set(True)
         give_up = time.monotonic() + self._reconnect_s
         pause = 0.05
         while True:
@@ -181,7 +179,11 @@ class DatabaseStore:
             database.commit()
         except BaseException as error:
             self._leave(database)
-            lost = failures.translate(error, self.target.where) if isinstance(error, Exception) else error
+            lost = (
+                failures.translate(error, self.target.where)
+                if isinstance(error, Exception)
+                else error
+            )
             if not isinstance(lost, failures.ConnectionLost):
                 raise
             if committing:
@@ -238,7 +240,7 @@ async def _finished(job: "Future[T]") -> T:
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        from anyio import CancelScope  # noqa: PLC0415 - only a cancelled caller pays for it
+        from anyio import CancelScope
 
         with CancelScope(shield=True):
             while not future.done():

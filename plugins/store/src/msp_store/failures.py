@@ -4,7 +4,6 @@ import sqlite3
 from typing import Any
 
 from msp_core.v1 import Conflict, MspError, StoreError
-
 from msp_store.drivers import peewee
 
 
@@ -136,7 +135,7 @@ def _sqlite(inner: sqlite3.Error, where: str) -> Exception:
 
 
 def _postgresql(inner: BaseException, where: str) -> Exception:
-    import psycopg  # noqa: PLC0415
+    import psycopg
 
     state = str(getattr(inner, "sqlstate", None) or "")
     if isinstance(inner, psycopg.IntegrityError):

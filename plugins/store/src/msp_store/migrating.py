@@ -7,19 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from attrs import frozen
-from msp_core.v1 import PluginError
 
+from msp_core.v1 import Migrations, PluginError
 from msp_store import failures
 from msp_store.columns import ColumnKind, ColumnSpec
 from msp_store.databases import quoted
 from msp_store.models import from_micros, to_micros
 from msp_store.transaction import Transaction
-
-if TYPE_CHECKING:
-    from msp_core.v1 import Migrations
 
 _STEP = re.compile(r"m\d{4}_\w+")
 _LEDGER = "msp_migrations"
@@ -38,7 +35,7 @@ class Upgrade:
 class Ledger:
     """The steps this installation knows, in order, held against the table of those applied."""
 
-    def __init__(self, migrations: Iterable["Migrations"], *, where: str) -> None:
+    def __init__(self, migrations: Iterable[Migrations], *, where: str) -> None:
         self._where = where
         self._records = {record.id: record for record in migrations}
         self.steps: tuple[Upgrade, ...] = tuple(
@@ -102,7 +99,7 @@ def _create_ledger(tx: Transaction) -> None:
     TableMigrator(tx).create_table(_LEDGER, *columns, primary_key=("plugin", "name"))
 
 
-def _in_order(records: dict[str, "Migrations"]) -> list["Migrations"]:
+def _in_order(records: dict[str, Migrations]) -> list[Migrations]:
     """Sort so that each plugin comes after the store and those it names; by id where it does not matter."""
     after: dict[str, set[str]] = {}
     for name in sorted(records):
@@ -122,7 +119,7 @@ def _in_order(records: dict[str, "Migrations"]) -> list["Migrations"]:
             f"The tables of these plugins need each other in a circle: {' -> '.join(error.args[1])}",
             suggestion="One of them has a wrong `after` in its Migrations record",
         ) from error
-    order = []
+    order: list[Migrations] = []
     while sorter.is_active():
         ready = sorted(sorter.get_ready())
         order.extend(records[name] for name in ready)
@@ -130,7 +127,7 @@ def _in_order(records: dict[str, "Migrations"]) -> list["Migrations"]:
     return order
 
 
-def _names(record: "Migrations") -> list[str]:
+def _names(record: Migrations) -> list[str]:
     spec = importlib.util.find_spec(record.package)
     if spec is None or spec.submodule_search_locations is None:
         raise PluginError(
@@ -253,4 +250,3 @@ class TableMigrator:
             return repr(value)
         escaped = str(value).replace("'", "''")
         return f"'{escaped}'"
-

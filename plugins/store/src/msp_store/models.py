@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 from msp_store.drivers import peewee
 
 if TYPE_CHECKING:
+    from peewee import BigAutoField, Database, DatabaseProxy, DoubleField
     from peewee import BigIntegerField as _BigIntegerField
     from peewee import BlobField as BlobField
     from peewee import BooleanField as BooleanField
-    from peewee import Database, DatabaseProxy
-    from peewee import DoubleField as FloatField
     from peewee import Model as _PeeweeModel
     from peewee import TextField as _TextField
-    from peewee import BigAutoField as AutoField
-    from peewee import BigIntegerField as IntegerField
 else:
     _BigIntegerField = peewee.BigIntegerField
     BlobField = peewee.BlobField
     BooleanField = peewee.BooleanField
     DatabaseProxy = peewee.DatabaseProxy
-    FloatField = peewee.DoubleField
+    DoubleField = peewee.DoubleField
     _PeeweeModel = peewee.Model
     _TextField = peewee.TextField
-    AutoField = peewee.BigAutoField
-    IntegerField = peewee.BigIntegerField
+    BigAutoField = peewee.BigAutoField
+
+AutoField = BigAutoField
+FloatField = DoubleField
+IntegerField = _BigIntegerField
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -53,7 +53,7 @@ class RoutedDatabase(DatabaseProxy):
         """Refuse to be bound to one database."""
 
     @property
-    def obj(self) -> Any:  # type: ignore[override]
+    def obj(self) -> Any:
         """The database of this thread, or None."""
         return _route.database
 

@@ -2,7 +2,16 @@
 
 from collections.abc import Iterable
 
-from msp_core.v1 import Migrations, Service, Settings, hookimpl
+from msp_core.v1 import (
+    DoctorCheck,
+    Effect,
+    Migrations,
+    Service,
+    Settings,
+    Surface,
+    Tool,
+    hookimpl,
+)
 
 
 @hookimpl
@@ -21,4 +30,44 @@ def msp_settings() -> Iterable[Settings]:
 @hookimpl
 def msp_migrations() -> Iterable[Migrations]:
     """Offer the outbox tables."""
-    yield Migrations(id="store", package="msp_store.migrations")
+    yield Migrations(id="store", package="msp_store.migrations", prune="msp_store.outbox:prune")
+
+
+@hookimpl
+def msp_tools() -> Iterable[Tool]:
+    """Offer the `db` commands."""
+    yield Tool(
+        name="db.status",
+        run="msp_store.tools:status",
+        summary="Show where the database is, its size, and the state of its tables",
+        effect=Effect.READ,
+        example="msp-toolkit db status",
+    )
+    yield Tool(
+        name="db.upgrade",
+        run="msp_store.tools:upgrade",
+        summary="Apply pending changes to the tables",
+        effect=Effect.RECORD,
+        example="msp-toolkit db upgrade --dry-run",
+    )
+    yield Tool(
+        name="db.prune",
+        run="msp_store.tools:prune",
+        summary="Remove detailed records older than the configuration keeps",
+        effect=Effect.RECORD,
+        example="msp-toolkit db prune --dry-run",
+    )
+    yield Tool(
+        name="db.migrate",
+        run="msp_store.tools:migrate",
+        summary="Copy all records to an empty PostgreSQL database and prove that they arrived",
+        effect=Effect.RECORD,
+        surfaces=frozenset({Surface.CLI, Surface.PYTHON}),
+        example="msp-toolkit db migrate --to postgresql://msp@db.example.com/msp_toolkit",
+    )
+
+
+@hookimpl
+def msp_doctor_checks() -> Iterable[DoctorCheck]:
+    """Offer a look at the database."""
+    yield DoctorCheck(id="database", title="Database", run="msp_store.doctor:check")

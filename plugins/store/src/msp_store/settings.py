@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from attrs import field, frozen, validators
+
 from msp_core.v1 import Doc, SecretRef
 
 
@@ -19,9 +20,9 @@ class DatabaseKind(StrEnum):
 class DatabaseSettings:
     """Where the records are kept."""
 
-    type: Annotated[
-        DatabaseKind, Doc("`sqlite` (one file, no server) or `postgresql`.")
-    ] = DatabaseKind.SQLITE
+    type: Annotated[DatabaseKind, Doc("`sqlite` (one file, no server) or `postgresql`.")] = (
+        DatabaseKind.SQLITE
+    )
     path: Annotated[
         Path, Doc("SQLite: the file, relative to the workspace; its folder is made where missing.")
     ] = Path("data/msp-toolkit.db")
@@ -31,7 +32,8 @@ class DatabaseSettings:
     ] = None
     host: Annotated[str, Doc("PostgreSQL: host name, or the folder of its socket.")] = "localhost"
     port: Annotated[
-        int, Doc("PostgreSQL: port."), 
+        int,
+        Doc("PostgreSQL: port."),
     ] = field(default=5432, validator=[validators.ge(1), validators.le(65535)])
     database: Annotated[str, Doc("PostgreSQL: name of the database.")] = "msp_toolkit"
     username: Annotated[str, Doc("PostgreSQL: user; empty means the name of the system user.")] = ""

@@ -28,10 +28,9 @@ MakeStore = Callable[..., "DatabaseStore"]
 
 def open_store(target: Any, *migrations: Any, **options: Any) -> "DatabaseStore":
     """Open the SQLite file (a path) or PostgreSQL database (an address) with the tables of these Migrations records."""
-    from msp_core.v1 import Migrations  # noqa: PLC0415
-
-    from msp_store.databases import PostgresqlTarget, SqliteTarget, conninfo_of  # noqa: PLC0415
-    from msp_store.engine import DatabaseStore  # noqa: PLC0415
+    from msp_core.v1 import Migrations
+    from msp_store.databases import PostgresqlTarget, SqliteTarget, conninfo_of
+    from msp_store.engine import DatabaseStore
 
     busy = options.pop("busy_timeout_s", 30.0)
     place = (
@@ -105,18 +104,18 @@ async def assert_tables_match(store: "DatabaseStore", *models: Any) -> None:
 
     def compare(tx: Any) -> None:
         for model in models:
-            table = model._meta.table_name  # noqa: SLF001
+            table = model._meta.table_name
             cursor = tx.db.execute_sql(f'SELECT * FROM "{table}" LIMIT 0')  # noqa: S608
             stored = {column[0] for column in cursor.description}
-            assert stored == set(model._meta.columns), table  # noqa: S101, SLF001
+            assert stored == set(model._meta.columns), table
 
     await store.read(compare)
 
 
 @contextlib.contextmanager
 def _empty_database(dsn: str) -> Iterator[str]:
-    import psycopg  # noqa: PLC0415
-    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
 
     name = f"msp_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(dsn, autocommit=True) as connection:

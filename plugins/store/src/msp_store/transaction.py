@@ -19,13 +19,11 @@ class Transaction:
         self.dialect: Literal["sqlite", "postgresql"] = dialect
         self.now = now
 
-    def insert_many(
-        self, table: Any, rows: Sequence[Sequence[Any]], fields: Sequence[Any]
-    ) -> int:
+    def insert_many(self, table: Any, rows: Sequence[Sequence[Any]], fields: Sequence[Any]) -> int:
         """Insert many rows fast and return their number."""
         if rows:
             names = [field.column_name for field in fields]
-            insert_rows(self.db, table._meta.table_name, names, _driver_rows(rows, fields))  # noqa: SLF001
+            insert_rows(self.db, table._meta.table_name, names, _driver_rows(rows, fields))
         return len(rows)
 
     def upsert_many(
@@ -47,7 +45,7 @@ class Transaction:
         last = {tuple(row[place] for place in places): row for row in rows}
         upsert_rows(
             self.db,
-            table._meta.table_name,  # noqa: SLF001
+            table._meta.table_name,
             names,
             _driver_rows(list(last.values()), fields),
             conflict=key,
@@ -60,7 +58,7 @@ class Transaction:
         now = to_micros(self.now)
         mark = "?" if self.dialect == "sqlite" else "%s"
         self.db.execute_sql(
-            f"INSERT INTO outbox (name, payload, created_at, due_at) VALUES ({mark}, {mark}, {mark}, {mark})",
+            f"INSERT INTO outbox (name, payload, created_at, due_at) VALUES ({', '.join([mark] * 4)})",  # noqa: S608
             (name, json.dumps(dict(payload), separators=(",", ":"), sort_keys=True), now, now),
         )
 

@@ -1,0 +1,77 @@
+"""Builds the services of a toolkit from its configuration."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from msp_core.v1 import ConfigError, Migrations, Secret, Subscriber
+from msp_store.api import Store
+from msp_store.databases import PostgresqlTarget, SqliteTarget, Target, conninfo_of
+from msp_store.engine import DatabaseStore
+from msp_store.outbox import DatabaseOutbox
+from msp_store.settings import DatabaseKind, DatabaseSettings
+
+if TYPE_CHECKING:
+    from msp_core.v1 import Toolkit
+
+
+async def create_store(toolkit: "Toolkit") -> DatabaseStore:
+    """Make the store of a toolkit; nothing is opened before the first read or write."""
+    return await make_store(toolkit, upgrade=True)
+
+
+async def make_store(toolkit: "Toolkit", *, upgrade: bool) -> DatabaseStore:
+    """Make a store that does or does not bring its tables up to date by itself."""
+    settings = toolkit.settings(DatabaseSettings)
+    return DatabaseStore(
+        await _target(toolkit, settings),
+        toolkit.registry.records(Migrations),
+        now=toolkit.now,
+        readers=settings.readers,
+        reconnect_s=settings.reconnect_s,
+        upgrade=upgrade,
+    )
+
+
+async def create_outbox(toolkit: "Toolkit") -> DatabaseOutbox:
+    """Make the outbox of a toolkit."""
+    return DatabaseOutbox(
+        await toolkit.get(Store),
+        subscribers=lambda: toolkit.registry.records(Subscriber),
+        load=toolkit.registry.load,
+    )
+
+
+async def _target(toolkit: "Toolkit", settings: DatabaseSettings) -> Target:
+    if settings.type is DatabaseKind.SQLITE:
+        return SqliteTarget(
+            path=toolkit.root / settings.path, busy_timeout_s=settings.busy_timeout_s
+        )
+    password = None
+    if settings.password is not None:
+        password = await asyncio.to_thread(toolkit.secrets.resolve, settings.password)
+    return PostgresqlTarget(
+        conninfo=_conninfo(settings, password), busy_timeout_s=settings.busy_timeout_s
+    )
+
+
+def _conninfo(settings: DatabaseSettings, password: Secret | None) -> dict[str, Any]:
+    if settings.url is not None:
+        conninfo = conninfo_of(settings.url)
+        if "password" in conninfo:
+            raise ConfigError(
+                "database.url holds a password, and the configuration is no place for secrets",
+                suggestion='Leave it out of the address and set password = "env:DB_PASSWORD"',
+            )
+    else:
+        conninfo = {
+            "host": settings.host,
+            "port": settings.port,
+            "dbname": settings.database,
+        }
+        if settings.username:
+            conninfo["user"] = settings.username
+    if password is not None:
+        conninfo["password"] = password.reveal()
+    conninfo.setdefault("application_name", "msp-toolkit")
+    conninfo.setdefault("connect_timeout", 10)
+    return conninfo
