@@ -255,9 +255,11 @@ def _usage(error: Any) -> int:
 
 def main() -> NoReturn:
     """Run the program."""
-    from msp_core.terminal import use_utf8
-
-    use_utf8(sys.stdout, sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a narrower terminal gets escapes, not a traceback
     code = run()
     try:
         sys.stdout.flush()

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
 from msp_core.errors import ConfirmationRequired, MspError
 from msp_core.output import clean
@@ -102,11 +102,3 @@ def ask(question: str, default: str, *, no_input: bool, hide: bool = False) -> s
     sys.stderr.write(prompt)
     sys.stderr.flush()
     return sys.stdin.readline().strip() or default
-
-
-def use_utf8(*streams: Any) -> None:
-    """Let streams of a narrower encoding replace what they cannot write, instead of failing."""
-    for stream in streams:
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")

@@ -2,11 +2,78 @@
 
 from collections.abc import Iterable
 
-from msp_core.v1 import Effect, Surface, Tool, hookimpl
+from msp_core.v1 import DoctorCheck, Effect, Surface, Tool, hookimpl
 
 _PEOPLE = frozenset({Surface.CLI, Surface.PYTHON})
 
 
+def _tool(name: str, run: str, summary: str, effect: Effect, **more: str) -> Tool:
+    return Tool(
+        name=name,
+        run=f"msp_core.builtin.{run}",
+        summary=summary,
+        effect=effect,
+        surfaces=_PEOPLE,
+        **more,
+    )
+
+
 @hookimpl
 def msp_tools() -> Iterable[Tool]:
-    return ()
+    yield _tool(
+        "init", "setup:init", "Create a workspace: configuration and folders.", Effect.RECORD
+    )
+    yield _tool(
+        "doctor", "doctor:doctor", "Look for what is broken, and say how to mend it.", Effect.READ
+    )
+    yield _tool("config.check", "configuration:check", "Check the configuration.", Effect.READ)
+    yield _tool(
+        "config.show",
+        "configuration:show",
+        "Show every option in use and where it comes from.",
+        Effect.READ,
+    )
+    yield _tool(
+        "config.schema",
+        "configuration:schema",
+        "Print the JSON Schema of the configuration.",
+        Effect.READ,
+    )
+    yield _tool("plugin.list", "plugins:list_plugins", "List installed plugins.", Effect.READ)
+    yield _tool("plugin.show", "plugins:show", "Show what one plugin offers.", Effect.READ)
+    yield _tool("plugin.enable", "plugins:enable", "Use a plugin again.", Effect.CHANGE)
+    yield _tool("plugin.disable", "plugins:disable", "Stop using a plugin.", Effect.CHANGE)
+    yield _tool(
+        "credential.set", "credentials:set_credential", "Store a secret.", Effect.CHANGE,
+        example="msp-toolkit credential set rmm api_key",
+    )  # fmt: skip
+    yield _tool("credential.get", "credentials:get", "Tell where a secret is found.", Effect.READ)
+    yield _tool(
+        "credential.list",
+        "credentials:list_credentials",
+        "List the names of stored secrets.",
+        Effect.READ,
+    )
+    yield _tool("credential.delete", "credentials:delete", "Remove a secret", Effect.DESTROY)
+    yield _tool(
+        "credential.check",
+        "credentials:check",
+        "Try the credentials of every adapter.",
+        Effect.READ,
+    )
+    yield _tool(
+        "credential.migrate", "credentials:migrate", "Copy secrets from one store to another.", Effect.CHANGE,
+        example="msp-toolkit credential migrate --from env --to keyring --dry-run",
+    )  # fmt: skip
+
+
+@hookimpl
+def msp_doctor_checks() -> Iterable[DoctorCheck]:
+    yield DoctorCheck(
+        id="runtime", title="Python and workspace", run="msp_core.builtin.doctor:runtime"
+    )
+    yield DoctorCheck(
+        id="configuration", title="Configuration", run="msp_core.builtin.doctor:configuration"
+    )
+    yield DoctorCheck(id="plugins", title="Plugins", run="msp_core.builtin.doctor:plugins")
+    yield DoctorCheck(id="credentials", title="Adapters", run="msp_core.builtin.doctor:adapters")
