@@ -34,7 +34,7 @@ class Token:
 
 @frozen(kw_only=True)
 class Response:
-    """An answer of a vendor with a status below 400, read whole. Header names are in lower case."""
+    """An answer of a vendor with a status below 300, read whole. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -112,7 +112,7 @@ class TokenRequester(Protocol):
     ) -> Response:
         """Send a login request (effect READ); raise AuthenticationFailed for 400, 401 and 403.
 
-        Every text in `json` and `data` counts as a secret for error messages.
+        Texts in `json` and `data` whose key names a secret are masked from then on.
         """
         ...
 

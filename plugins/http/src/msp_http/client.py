@@ -5,27 +5,25 @@ import json as jsonlib
 import logging
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from attrs import define, field
 
 from msp_core.v1 import (
     AuthenticationFailed,
     Effect,
-    MspError,
-    RateLimited,
     VendorError,
     VendorRefused,
-    VendorUnavailable,
     check_door,
     correlation_id,
 )
 from msp_http.address import Base
 from msp_http.api import Authenticator, Counters, Params, Response, Token
 from msp_http.breaker import Breaker
-from msp_http.redaction import Redactor, all_texts, sensitive_values, vendor_message
+from msp_http.problems import Call, Problems
+from msp_http.redaction import Redactor, sensitive_values
 from msp_http.retry import Attempts, RetryBudget, retry_after_s
 from msp_http.tokens import Grant, Tokens
 from msp_http.wire import Answer, Broken, Headers, Limits, Trouble, Wire
@@ -47,19 +45,6 @@ class Host:
     breaker: Breaker = field(factory=lambda: Breaker(clock))
     budget: RetryBudget = field(factory=RetryBudget)
     paused_until: float = 0.0
-
-
-@define(kw_only=True)
-class _Call:
-    method: str
-    path: str
-    url: str
-    headers: Mapping[str, str]
-    content: bytes | None
-    limits: Limits
-    secrets: tuple[Any, ...]
-    idempotent: bool
-    with_token: bool = True
 
 
 class Client:
@@ -89,9 +74,9 @@ class Client:
         self._chance = random.Random()
         self._redactor = Redactor()
         self._redactor.learn(sensitive_values(self._headers))
+        self._problems = Problems(instance, base.host, self._redactor)
         self._shared, self._shared_key = Headers(), ("", -1)
         self._auth = auth
-        self._token_values: tuple[str, ...] = ()
         self._tokens = Tokens(self._login, clock, instance) if auth is not None else None
 
     @property
@@ -164,7 +149,7 @@ class Client:
         *,
         idempotent: bool | None,
         with_token: bool = True,
-    ) -> _Call:
+    ) -> Call:
         own: dict[str, str] = {}
         content: bytes | None = None
         if json is not None:
@@ -184,19 +169,19 @@ class Client:
                 total_s=timeout_s,
                 most_bytes=limits.most_bytes,
             )
-        return _Call(
+        return Call(
             method=method,
             path=path,
             url=self._base.url(path, params),
             headers=own,
             content=content,
             limits=limits,
-            secrets=(params, json, data, headers),
+            given=(params, json, data, headers),
             idempotent=method in _IDEMPOTENT if idempotent is None else idempotent,
             with_token=with_token,
         )
 
-    async def _send(self, call: _Call) -> Response:
+    async def _send(self, call: Call) -> Response:
         attempts = Attempts(
             budget=self._host.budget, idempotent=call.idempotent, chance=self._chance
         )
@@ -208,11 +193,11 @@ class Client:
             if outcome is None:
                 delay = attempts.after_refusal(self._host.breaker.opens_in_s)
                 if delay is None:
-                    raise self._circuit_open(call)
+                    raise self._problems.circuit_open(call, self._host.breaker)
             elif isinstance(outcome, Broken):
                 delay = self._after(attempts, outcome.trouble)
                 if delay is None:
-                    raise self._broken(call, outcome, attempts)
+                    raise self._problems.broken(call, outcome, attempts.failures)
             elif outcome.status < 300:
                 if grant is not None and self._tokens is not None:
                     self._tokens.accept(grant)
@@ -226,25 +211,25 @@ class Client:
                 after = retry_after_s(outcome.headers)
                 delay = attempts.after_limit(after)
                 if delay is None:
-                    raise self._limited(call, after)
+                    raise self._problems.limited(call, after)
                 self._host.paused_until = max(self._host.paused_until, clock() + (after or delay))
             elif outcome.status in _FAILING:
                 self._counters.failed += 1
                 delay = self._after(attempts, Trouble.LOST)
                 asked = retry_after_s(outcome.headers)
                 if delay is None or (asked or 0.0) > 60:
-                    raise self._failing(call, outcome, attempts)
+                    raise self._problems.failing(call, outcome, attempts.failures)
                 delay = max(delay, asked or 0.0)
             elif outcome.status in _REDIRECTS and hops < MOST_REDIRECTS and call.method in _READING:
                 hops += 1
                 url = self._redirected(call, url, outcome)
                 continue
             else:
-                raise self._refused(call, outcome)
+                raise self._problems.refused(call, outcome)
             self._counters.retries += 1
             await asyncio.sleep(delay)
 
-    async def _grant(self, call: _Call) -> Grant | None:
+    async def _grant(self, call: Call) -> Grant | None:
         if self._tokens is None or not call.with_token:
             return None
         return await self._tokens.current()
@@ -254,7 +239,7 @@ class Client:
             self._tokens.refuse(grant)
 
     async def _exchange(
-        self, call: _Call, url: str, grant: Grant | None, attempts: Attempts
+        self, call: Call, url: str, grant: Grant | None, attempts: Attempts
     ) -> Answer | Broken | None:
         """Send one try when it is this request's turn; None when the circuit is open."""
         host = self._host
@@ -289,7 +274,7 @@ class Client:
             )
         return outcome
 
-    def _all_headers(self, call: _Call, grant: Grant | None) -> Headers:
+    def _all_headers(self, call: Call, grant: Grant | None) -> Headers:
         """Join the headers of client, call and token; thousands of requests of one sweep share them."""
         request_id = correlation_id()
         key = (request_id, 0 if grant is None else grant.number)
@@ -304,10 +289,10 @@ class Client:
             return self._shared
         return Headers({**self._shared, **call.headers})
 
-    async def _sit_out(self, call: _Call, pause: float, attempts: Attempts) -> None:
+    async def _sit_out(self, call: Call, pause: float, attempts: Attempts) -> None:
         """Wait for the end of a pause the vendor has asked for; its slot stays taken, so the queue waits too."""
         if attempts.waited_s + pause > 120:
-            raise self._limited(call, pause)
+            raise self._problems.limited(call, pause)
         attempts.waited_s += pause
         await asyncio.sleep(pause + self._chance.uniform(0, 0.1))
 
@@ -315,119 +300,26 @@ class Client:
         assert self._auth is not None
         self._counters.logins += 1
         token = await self._auth.authenticate(_Login(self))
-        values = tuple(all_texts(token.headers))
-        self._redactor.replace(self._token_values, values)
-        self._token_values = values
+        self._redactor.learn(token.headers.values())
         return token
 
     @staticmethod
     def _after(attempts: Attempts, trouble: Trouble) -> float | None:
         return attempts.after_failure(acted=trouble.acted) if trouble.again else None
 
-    def _redirected(self, call: _Call, url: str, answer: Answer) -> str:
+    def _redirected(self, call: Call, url: str, answer: Answer) -> str:
         target = self._base.follow(url, answer.headers.get("location", ""))
         if target is None:
-            message = (
-                f"{self._name(call)} was redirected to another address, which is not followed."
-            )
-            raise VendorError(message, suggestion="Check the instance's URL.", status=answer.status)
+            raise self._problems.redirected(call, answer)
         return target
 
-    def _response(self, call: _Call, answer: Answer) -> Response:
+    def _response(self, call: Call, answer: Answer) -> Response:
         return Response(
             status=answer.status,
             headers=answer.headers,
             body=answer.body,
-            request=self._name(call),
+            request=self._problems.name(call),
         )
-
-    def _name(self, call: _Call) -> str:
-        path = urlsplit(call.path).path if "://" in call.path[:10] else call.path
-        return f"{self._instance}: {call.method} {path}"
-
-    def _clean(self, call: _Call, text: str) -> str:
-        found: Iterable[str] = [
-            *self._header_secrets(call),
-            *(value for part in call.secrets for value in sensitive_values(part)),
-        ]
-        return self._redactor.clean(text, also=found)
-
-    @staticmethod
-    def _header_secrets(call: _Call) -> list[str]:
-        values = list(sensitive_values(call.headers))  # a login's Authorization, for example
-        return values + [value.rpartition(" ")[2] for value in values]
-
-    def _details(self, call: _Call, **more: Any) -> dict[str, Any]:
-        return {"instance": self._instance, "host": self._base.host, **more}
-
-    def _circuit_open(self, call: _Call) -> VendorUnavailable:
-        breaker = self._host.breaker
-        message = (
-            f"{self._clean(call, self._name(call))} was not sent: {self._base.host} failed "
-            f"{breaker.failures} times in a row."
-        )
-        return VendorUnavailable(
-            message,
-            suggestion=f"It is tried again in {max(1, round(breaker.opens_in_s))} s.",
-            **self._details(call),
-        )
-
-    def _broken(self, call: _Call, broken: Broken, attempts: Attempts) -> MspError:
-        tries = f" ({attempts.failures} tries)" if attempts.failures > 1 else ""
-        name = self._clean(call, self._name(call))
-        message = f"{name}: {self._base.host} {broken.text}{tries}."
-        details = self._details(call, reason=broken.trouble.label)
-        match broken.trouble:
-            case Trouble.TLS:
-                suggestion = "Trust its authority with http.ca_bundle, or check the URL."
-            case Trouble.TOO_LARGE | Trouble.GARBLED | Trouble.TRUNCATED:
-                return VendorError(
-                    message, suggestion="Check the instance's URL; ask for less at once.", **details
-                )
-            case Trouble.TIMEOUT | Trouble.CONNECT_TIMEOUT:
-                suggestion = "Try again later, or raise the instance's timeout."
-            case _:
-                suggestion = "Check the network and the vendor's status page."
-        return VendorUnavailable(message, suggestion=suggestion, **details)
-
-    def _failing(self, call: _Call, answer: Answer, attempts: Attempts) -> VendorUnavailable:
-        tries = f" after {attempts.failures} tries" if attempts.failures > 1 else ""
-        return VendorUnavailable(
-            f"{self._describe(call, answer)}{tries}.",
-            suggestion="The vendor's service is failing; try again later.",
-            **self._details(call, status=answer.status),
-        )
-
-    def _limited(self, call: _Call, after: float | None) -> RateLimited:
-        wait = f" It asks for a pause of {after:.0f} s." if after else ""
-        return RateLimited(
-            f"{self._clean(call, self._name(call))}: {self._base.host} takes no more requests now.{wait}",
-            suggestion="Lower the instance's concurrency, or run less often.",
-            **self._details(call, retry_after_s=after),
-        )
-
-    def _refused(self, call: _Call, answer: Answer) -> MspError:
-        message = f"{self._describe(call, answer)}."
-        details = self._details(call, status=answer.status)
-        if answer.status == 401:
-            return AuthenticationFailed(
-                message, suggestion="Check the credentials of this instance.", **details
-            )
-        if answer.status in _REDIRECTS or not 400 <= answer.status < 500:
-            kind = VendorError if answer.status < 500 else VendorUnavailable
-            return kind(message, suggestion="Check the instance's URL.", **details)
-        suggestion = {
-            403: "The API user lacks a permission or a scope for this.",
-            404: "It does not exist there (any more), or the URL of the instance is wrong.",
-            409: "The vendor's record has changed meanwhile; read it again.",
-        }.get(answer.status, "")
-        return VendorRefused(message, suggestion=suggestion, **details)
-
-    def _describe(self, call: _Call, answer: Answer) -> str:
-        said = vendor_message(answer.body, answer.headers.get("content-type", "")).rstrip(". ")
-        name = self._clean(call, self._name(call))
-        cleaned = self._clean(call, said)
-        return f"{name} answered {answer.status}" + (f": {cleaned}" if cleaned else "")
 
     async def login_request(
         self,

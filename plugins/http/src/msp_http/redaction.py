@@ -12,6 +12,7 @@ _SENSITIVE = re.compile(
     r"(?i)pass|secret|token|key|auth|sign|credential|session|cookie|^(code|otp|pin|sig)$"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_MOST_KNOWN = 200
 _SHORTEST = 4
 """Shorter values would mask ordinary words and protect nothing."""
 
@@ -20,7 +21,7 @@ class Redactor:
     """Knows the secrets of one client, and takes them out of what a vendor says."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self._known: dict[str, None] = {}
 
     def learn(self, values: Iterable[str]) -> None:
         """Mask these values from now on, in this client's errors and in every log of the process."""
@@ -28,19 +29,14 @@ class Redactor:
             parts = {value, value.rpartition(" ")[2]}  # "Bearer x" is as secret as x
             for part in parts:
                 if len(part) >= _SHORTEST and part not in self._known:
-                    self._known.add(part)
+                    self._known[part] = None
                     Secret(part, "http")  # the kernel masks every secret ever made
-
-    def replace(self, old: Iterable[str], new: Iterable[str]) -> None:
-        """Learn the values of a new token and forget those of the one it replaces."""
-        fresh = {part for value in new for part in (value, value.rpartition(" ")[2])}
-        for value in old:
-            self._known -= {value, value.rpartition(" ")[2]} - fresh
-        self.learn(new)
+        for oldest in list(self._known)[:-_MOST_KNOWN]:
+            del self._known[oldest]  # tokens of days ago
 
     def clean(self, text: str, also: Iterable[str] = (), limit: int = 300) -> str:
         """Return one line for people without any known secret, nor those in `also`."""
-        secrets = {value for value in also if len(value) >= _SHORTEST} | self._known
+        secrets = {value for value in also if len(value) >= _SHORTEST} | self._known.keys()
         for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, MASK)
         text = _CONTROL.sub(" ", text).strip()
@@ -57,18 +53,6 @@ def sensitive_values(data: Any, key: str = "") -> Iterator[str]:
             yield from sensitive_values(value, key)
     elif isinstance(data, str | int) and key and _SENSITIVE.search(key):
         yield str(data)
-
-
-def all_texts(data: Any) -> Iterator[str]:
-    """Yield every text inside plain data."""
-    if isinstance(data, Mapping):
-        for value in data.values():
-            yield from all_texts(value)
-    elif isinstance(data, list | tuple):
-        for value in data:
-            yield from all_texts(value)
-    elif isinstance(data, str):
-        yield data
 
 
 def vendor_message(body: bytes, content_type: str) -> str:

@@ -25,7 +25,10 @@ class Grant:
 
 
 class Tokens:
-    """Holds the current token of an instance. Times are of a monotonic clock, so a jump of the wall clock is harmless."""
+    """Holds the current token of an instance.
+
+    Times are of a monotonic clock: a jump of the wall clock neither expires nor prolongs a token.
+    """
 
     def __init__(
         self, login: Callable[[], Awaitable[Token]], clock: Callable[[], float], instance: str

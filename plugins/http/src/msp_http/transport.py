@@ -60,8 +60,11 @@ def _timeout(connect: float, total: float) -> aiohttp.ClientTimeout:
 
 def session(tls: Any) -> aiohttp.ClientSession:
     """Open connections without cookies, environment proxies or limits of their own."""
-    return aiohttp.ClientSession(
+    made = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=tls or True),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )
+    # aiohttp would repeat requests by itself, outside budget and counters; its own test client does this
+    made._retry_connection = False
+    return made

@@ -18,7 +18,9 @@ Headers = httpx.Headers
 
 
 class Trouble(Enum):
-    """What went wrong: (its name, may the vendor have acted, is another try worth it, does it speak against the host)."""
+    """What went wrong: its name, and whether the vendor may have acted, another try may help, and
+    it speaks against the host.
+    """
 
     CONNECT = ("connect", False, True, True)
     TLS = ("tls", False, False, True)
