@@ -1,0 +1,1 @@
+"""Ping, TCP, HTTP, DNS and certificate probes, and the console agent's connectivity."""
