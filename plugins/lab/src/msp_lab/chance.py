@@ -28,6 +28,18 @@ def unit(*keys: int) -> float:
     return mix(*keys) / (1 << 64)
 
 
+# Fractional parts of square roots: multiples of each fill the unit interval evenly.
+_STEPS = (0.41421356, 0.61803399, 0.73205081, 0.23606798, 0.64575131, 0.31662479, 0.60555128)
+
+
+def even(seed: int, number: int, salt: int) -> float:
+    """Return a number in [0, 1) that is spread evenly over consecutive `number`s.
+
+    Chance leaves a small fleet without any case of something rare; this does not.
+    """
+    return (unit(seed, salt) + number * _STEPS[salt % len(_STEPS)]) % 1.0
+
+
 def pick(items: tuple[T, ...], *keys: int) -> T:
     """Choose one item by hash."""
     return items[mix(*keys) % len(items)]

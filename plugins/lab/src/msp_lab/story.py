@@ -2,7 +2,7 @@
 
 import attrs
 
-from msp_lab.chance import between, mix, uid, unit
+from msp_lab.chance import between, even, mix, uid, unit
 from msp_lab.fleet import Device
 
 TICKS_PER_HOUR = 12
@@ -82,11 +82,11 @@ class Story:
         used, growth = [], []
         troubled = int(unit(seed, number, 40) * len(device.volumes))
         for index in range(len(device.volumes)):
-            fate = unit(seed, number, 41) if index == troubled else 1.0
+            fate = even(seed, number, 41) if index == troubled else 1.0
             level, slope = self._disk_fate(fate, unit(seed, number, index, 42))
             used.append(level)
             growth.append(slope)
-        vanishing = unit(seed, number, 43)
+        vanishing = even(seed, number, 43)
         return Plot(
             used=tuple(used),
             growth_per_hour=tuple(growth),
@@ -133,7 +133,7 @@ class Story:
 
     def _stops(self, device: Device) -> tuple[Episode, ...]:
         seed, number = self.seed, device.number
-        fate = unit(seed, number, 50)
+        fate = even(seed, number, 50)
         if fate >= 0.06:
             return ()
         automatic = [s for s in device.services if s.automatic]
@@ -148,14 +148,14 @@ class Story:
     def _busy(self, device: Device) -> tuple[Episode, ...]:
         seed, number = self.seed, device.number
         found = []
-        for kind, salt in ((CPU, 60), (MEMORY, 70)):
-            fate = unit(seed, number, salt)
+        for kind, salt in ((CPU, 60), (MEMORY, 72)):
+            fate = even(seed, number, salt)
             if fate >= 0.06:
                 continue
             early = fate < 0.03
             start = -_hours(2) if early else _hours(1 + 30 * unit(seed, number, salt + 1))
             end = start + _hours(5 + 8 * unit(seed, number, salt + 2))
-            hard = unit(seed, number, salt + 3) < 0.5
+            hard = fate < 0.015 or fate > 0.045
             value = 0.96 + 0.03 * unit(seed, number, salt + 4) if hard else 0.915
             severity = CRITICAL if hard else WARNING
             found.append(self._episode(device, kind, severity, kind, start, end, value))
@@ -163,7 +163,7 @@ class Story:
 
     def _offline(self, device: Device) -> tuple[Episode, ...]:
         seed, number = self.seed, device.number
-        fate = unit(seed, number, 80)
+        fate = even(seed, number, 80)
         if fate >= 0.05:
             return ()
         if fate < 0.02:

@@ -3,10 +3,25 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
+from msp_lab.prism import prism_proxy
+from msp_lab.process import LabProcess, Size, lab_process
 from msp_lab.server import Lab
+from msp_lab.specs import specs_folder
+
+__all__ = [
+    "Lab",
+    "LabProcess",
+    "Size",
+    "lab",
+    "lab_process",
+    "prism_proxy",
+    "running_lab",
+    "vendor_specs",
+]
 
 
 @asynccontextmanager
@@ -45,3 +60,12 @@ async def lab() -> AsyncIterator[Lab]:
     """Serve the default lab: import this name into a test module or conftest to use it."""
     async with running_lab() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def vendor_specs() -> Path:
+    """Find the vendors' own descriptions, and skip the test where they are not at hand."""
+    found = specs_folder()
+    if found is None:
+        pytest.skip("no vendor descriptions: set MSP_VENDOR_SPECS to their folder")
+    return found

@@ -69,8 +69,10 @@ class Router:
     def __init__(self, *, ignore_case: bool = False) -> None:
         self._ignore_case = ignore_case
         self._root: dict[str, object] = {}
+        self.offered: list[tuple[str, str]] = []
 
     def add(self, method: str, pattern: str, handler: Handler) -> None:
+        self.offered.append((method, pattern))
         node = self._root
         names = []
         for segment in pattern.strip("/").split("/"):
