@@ -135,9 +135,10 @@ class Check:
 
     `evaluate` names `def evaluate(*facts, limits, previous) -> Verdict`: one positional argument per need, in
     order, then `limits` (an instance of the class `limits` names) and `previous` (`Previous | None`) by keyword.
-    It does no I/O. `requests` names `def requests(limits, device) -> Sequence[FactRequest]` for facts that must be
-    asked for by name. A need is a fact class, a reference `module:Class` for a plugin's own kind, or `AnyOf(...)`.
-    `applies` names `def applies(device) -> str | None`: a reason to skip a device. Facts older than `max_age` give UNKNOWN.
+    A function that also names the keyword `device` gets the device. It does no I/O. `requests` names
+    `def requests(limits, device) -> Sequence[FactRequest]` for facts that must be asked for by name. A need is a fact
+    class, a reference `module:Class` for a plugin's own kind, or `AnyOf(...)`. `applies` names
+    `def applies(device) -> str | None`: a reason to skip a device. Facts older than `max_age` give UNKNOWN.
     """
 
     id: str = field(validator=is_id)
