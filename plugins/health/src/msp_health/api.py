@@ -1,8 +1,8 @@
 """What other plugins may use of health: the service and what it speaks in.
 
-Two events tell what was recorded; both carry `{"run_id", "checked_at", "changes": [...]}` and each change has
-`client_id, device_id, check, title, status, previous, seq, message`. `seq` counts the results of one device and check, so
-a receiver can tell an old event from a new one whatever the clocks say.
+Two events tell what was recorded; both carry `{"run_id", "checked_at", "client_ids", "changes": [...]}` and each change
+has `client_id, device_id, check, title, status, previous, seq, message`. `seq` counts the results of one device and
+check, so a receiver can tell an old event from a new one whatever the clocks say.
 
 `health.changed`: the hard status of these checks changed (`previous` is the hard status before, None at first).
 `health.standing`: these problems are still there, with today's message; `stale` is true where this sweep could not
@@ -92,11 +92,7 @@ class Concern:
     @property
     def word(self) -> str:
         """The status for people, marked while a problem still has to be seen again."""
-        return (
-            self.status.value.upper()
-            if self.hard
-            else f"{self.status.value.upper()} (new)"
-        )
+        return self.status.value if self.hard else f"{self.status.value} (new)"
 
 
 @frozen(kw_only=True)
@@ -167,12 +163,8 @@ class HealthRun:
 
     def nagios(self) -> str:
         """Return the status line and performance data of the Monitoring Plugins."""
-        perfdata = " ".join(
-            f"'{s.value}'={getattr(self.counts, s.value)}" for s in Status
-        )
-        worst_first = "; ".join(
-            f"{c.device} {c.check}: {c.message}" for c in self.concerns[:3]
-        )
+        perfdata = " ".join(f"'{s.value}'={getattr(self.counts, s.value)}" for s in Status)
+        worst_first = "; ".join(f"{c.device} {c.check}: {c.message}" for c in self.concerns[:3])
         text = f"{self.counts}" + (f" - {worst_first}" if worst_first else "")
         word = "OK" if self.exit_code == 0 else self.status.value.upper()
         word = word if word in ("OK", "WARNING", "CRITICAL") else "UNKNOWN"
@@ -213,13 +205,9 @@ class ClientStatusSummary:
     def problems(self) -> tuple[CheckResult, ...]:
         """The results that are not OK, worst first."""
         wrong = (
-            result
-            for result in self.results
-            if result.status not in (Status.OK, Status.SKIPPED)
+            result for result in self.results if result.status not in (Status.OK, Status.SKIPPED)
         )
-        return tuple(
-            sorted(wrong, key=lambda r: (-r.status.rank, r.device_id, r.check))
-        )
+        return tuple(sorted(wrong, key=lambda r: (-r.status.rank, r.device_id, r.check)))
 
 
 @frozen(kw_only=True)
@@ -257,9 +245,7 @@ class HealthStatus:
 
     def nagios(self) -> str:
         """Return the status line and performance data of the Monitoring Plugins."""
-        perfdata = " ".join(
-            f"'{s.value}'={getattr(self.counts, s.value)}" for s in Status
-        )
+        perfdata = " ".join(f"'{s.value}'={getattr(self.counts, s.value)}" for s in Status)
         word = {0: "OK", 1: "WARNING", 2: "CRITICAL"}.get(self.exit_code, "UNKNOWN")
         return f"{word}: {self.counts} | {perfdata}"
 
@@ -375,9 +361,7 @@ class Health(Protocol):
         """
         ...
 
-    async def results(
-        self, ctx: Context, run_id: str, client_id: str
-    ) -> tuple[CheckResult, ...]:
+    async def results(self, ctx: Context, run_id: str, client_id: str) -> tuple[CheckResult, ...]:
         """Return what one run recorded about one client, by device and check."""
         ...
 
@@ -416,9 +400,7 @@ class Health(Protocol):
         """Return the counts of many clients in one query, without the single results."""
         ...
 
-    async def checks(
-        self, ctx: Context, client_id: str | None = None
-    ) -> Listing[CheckInfo]:
+    async def checks(self, ctx: Context, client_id: str | None = None) -> Listing[CheckInfo]:
         """Return the installed checks and their limits, as they hold for one client or by configuration alone."""
         ...
 

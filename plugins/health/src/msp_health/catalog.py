@@ -1,0 +1,210 @@
+"""What is installed: checks with their behaviour loaded, and the sources of each adapter instance."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from difflib import get_close_matches
+from inspect import signature
+from typing import Any
+
+from attrs import field, frozen
+
+from msp_core.v1 import (
+    Adapter,
+    AnyOf,
+    Check,
+    Granularity,
+    InvalidParameters,
+    Mode,
+    Role,
+    Source,
+    Toolkit,
+)
+
+log = logging.getLogger(__name__)
+
+VANTAGE = "toolkit"
+"""Stands for the instance of sources that read from where the toolkit runs."""
+
+
+@frozen(kw_only=True, eq=False)
+class CheckSpec:
+    """An installed check, ready to run. `broken` says why it is not; its rows are ERROR then."""
+
+    id: str
+    title: str
+    plugin: str
+    aliases: tuple[str, ...] = ()
+    needs: tuple[tuple[type, ...], ...] = ()
+    """For each need the fact kinds that serve it, best first."""
+    limits: type | None = None
+    evaluate: Callable[..., Any] | None = None
+    knows_device: bool = False
+    """True when the function names the keyword `device`."""
+    requests: Callable[..., Sequence[Any]] | None = None
+    applies: Callable[..., str | None] | None = None
+    max_age: timedelta | None = None
+    broken: str = ""
+
+
+@frozen(kw_only=True, eq=False)
+class SourceSpec:
+    """One source of one adapter instance."""
+
+    id: str
+    instance: str
+    plugin: str
+    facts: tuple[type, ...]
+    read: str
+    granularity: Granularity = Granularity.DEVICE
+    mode: Mode = Mode.LIVE
+    role: Role | None = None
+
+    @property
+    def key(self) -> str:
+        """`instance:source`."""
+        return f"{self.instance}:{self.id}"
+
+    @property
+    def vantage(self) -> bool:
+        """Tell whether it reads from where the toolkit runs, without an adapter."""
+        return self.instance == VANTAGE
+
+
+@frozen(kw_only=True)
+class Catalog:
+    """The checks of a run and everything that can read facts for them."""
+
+    checks: tuple[CheckSpec, ...]
+    sources: tuple[SourceSpec, ...] = ()
+    lacks: Mapping[str, Mapping[type, str]] = field(factory=dict)
+    """Instance -> fact kind -> why the vendor does not offer it."""
+
+    def find(self, word: str) -> CheckSpec | None:
+        """Return the check of this id or alias."""
+        for check in self.checks:
+            if word == check.id or word in check.aliases:
+                return check
+        return None
+
+
+def fact_id(kind: type) -> str:
+    """Return the id of a fact kind."""
+    return str(getattr(kind, "fact_id", kind.__name__))
+
+
+def select(checks: Sequence[CheckSpec], words: Sequence[str]) -> tuple[CheckSpec, ...]:
+    """Return the checks of these ids or aliases, all for none; raise InvalidParameters for an unknown one."""
+    if not words:
+        return tuple(checks)
+    by_word = {word: check for check in checks for word in (check.id, *check.aliases)}
+    chosen: dict[str, CheckSpec] = {}
+    for word in words:
+        check = by_word.get(word.strip().lower())
+        if check is None:
+            raise _unknown_check(word, by_word, checks)
+        chosen[check.id] = check
+    return tuple(check for check in checks if check.id in chosen)
+
+
+def _unknown_check(
+    word: str, known: Iterable[str], checks: Sequence[CheckSpec]
+) -> InvalidParameters:
+    installed = ", ".join(check.id for check in checks) or "none"
+    near = get_close_matches(word.strip().lower(), list(known), n=1)
+    suggestion = f"Installed checks: {installed}."
+    if near:
+        suggestion = f"Did you mean {near[0]!r}? {suggestion}"
+    return InvalidParameters(
+        f"No check of type {word!r} is installed.", suggestion=suggestion, check_type=word
+    )
+
+
+def load_catalog(toolkit: Toolkit) -> Catalog:
+    """Load every installed check, and the sources of every configured instance."""
+    registry = toolkit.registry
+    checks = tuple(_load_check(toolkit, record) for record in registry.records(Check))
+    return Catalog(checks=checks, sources=tuple(_sources(toolkit)), lacks=_lacks(toolkit))
+
+
+def _load_check(toolkit: Toolkit, record: Check) -> CheckSpec:
+    registry = toolkit.registry
+    plugin = registry.plugin_of(record)
+
+    def load(ref: str | None) -> Any:
+        return registry.load(ref) if ref else None
+
+    try:
+        evaluate = load(record.evaluate)
+        return CheckSpec(
+            id=record.id,
+            title=record.title,
+            plugin=plugin,
+            aliases=tuple(record.aliases),
+            needs=tuple(_alternatives(toolkit, need) for need in record.needs),
+            limits=load(record.limits),
+            evaluate=evaluate,
+            knows_device="device" in signature(evaluate).parameters,
+            requests=load(record.requests),
+            applies=load(record.applies),
+            max_age=record.max_age,
+        )
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken plugin becomes rows that say so
+        reason = f"plugin {plugin} cannot be loaded: {type(error).__name__}: {error}"
+        return CheckSpec(
+            id=record.id, title=record.title, plugin=plugin, aliases=record.aliases, broken=reason
+        )
+
+
+def _alternatives(toolkit: Toolkit, need: type | str | AnyOf) -> tuple[type, ...]:
+    kinds = need.facts if isinstance(need, AnyOf) else (need,)
+    return tuple(_kind(toolkit, kind) for kind in kinds)
+
+
+def _kind(toolkit: Toolkit, kind: type | str) -> type:
+    found = toolkit.registry.load(kind) if isinstance(kind, str) else kind
+    if not isinstance(found, type):
+        message = f"{kind!r} is not a class of facts"
+        raise TypeError(message)
+    return found
+
+
+def _sources(toolkit: Toolkit) -> Iterable[SourceSpec]:
+    records = toolkit.registry.records(Source)
+    for record in records:
+        plugin = toolkit.registry.plugin_of(record)
+        try:
+            facts = tuple(_kind(toolkit, kind) for kind in record.facts)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken plugin offers nothing
+            log.warning("source %s of plugin %s cannot be used: %s", record.id, plugin, error)
+            continue
+        places: list[tuple[str, Role | None]] = [(VANTAGE, None)]
+        if record.adapter is not None:
+            places = [
+                (instance.name, instance.adapter.role)
+                for instance in toolkit.instances()
+                if instance.adapter.id == record.adapter
+            ]
+        for instance, role in places:
+            yield SourceSpec(
+                id=record.id,
+                instance=instance,
+                plugin=plugin,
+                facts=facts,
+                read=record.read,
+                granularity=record.granularity,
+                mode=record.mode,
+                role=role,
+            )
+
+
+def _lacks(toolkit: Toolkit) -> Mapping[str, Mapping[type, str]]:
+    return {
+        instance.name: {lack.fact: lack.reason for lack in _adapter(instance).lacks}
+        for instance in toolkit.instances()
+    }
+
+
+def _adapter(instance: Any) -> Adapter:
+    adapter: Adapter = instance.adapter
+    return adapter

@@ -1,0 +1,107 @@
+"""The verdict on one planned check. Pure: facts, limits and what was recorded before go in, an outcome comes out."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+
+from msp_core.v1 import Metric, Previous, Status, Verdict
+from msp_health.facts import FactBook, Known
+from msp_health.planner import Row
+
+MESSAGE_LIMIT = 500
+_CONTROL = dict.fromkeys((*range(32), 127), " ")
+_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).encode
+
+
+@frozen(kw_only=True, eq=False)
+class Outcome:
+    """What one planned check came to; `data` and `metrics` are JSON text, None for nothing."""
+
+    row: Row
+    status: Status
+    message: str
+    data: str | None = None
+    metrics: str | None = None
+    value: float | None = None
+    """The main number, for roll-ups."""
+    source: str = ""
+    observed_at: datetime | None = None
+
+
+def judge(
+    row: Row,
+    book: FactBook,
+    previous: Callable[[tuple[str, str]], Previous | None],
+    why: Callable[[Row, tuple[type, ...]], str],
+) -> Outcome:
+    """Return the outcome of a row; whatever a check does, there is exactly one."""
+    if row.settled is not None:
+        status, reason = row.settled
+        return Outcome(row=row, status=status, message=clean(reason))
+    facts: list[Known] = []
+    for need in row.check.needs:
+        known = book.get(row, need)
+        if known is None:
+            reason = book.stale_reason(row, need) or why(row, need)
+            return Outcome(row=row, status=Status.UNKNOWN, message=clean(reason))
+        facts.append(known)
+    return _evaluate(row, facts, previous(row.key))
+
+
+def _evaluate(row: Row, facts: list[Known], previous: Previous | None) -> Outcome:
+    check = row.check
+    assert (
+        check.evaluate is not None
+    )  # a check without behaviour is broken, and its rows are settled
+    try:
+        verdict = check.evaluate(
+            *(known.observation.fact for known in facts),
+            limits=row.limits,
+            previous=previous,
+            **({"device": row.subject.device} if check.knows_device else {}),
+        )
+        if not isinstance(verdict, Verdict):
+            return _failed(row, f"returned {type(verdict).__name__}, not a Verdict")
+        data = _encode(_plain(verdict.data)) if verdict.data else None
+        metrics, value = _metrics(verdict.metrics)
+        first = facts[0] if facts else None
+        return Outcome(
+            row=row,
+            status=Status(verdict.status),
+            message=clean(verdict.message),
+            data=data,
+            metrics=metrics,
+            value=value,
+            source=first.source_key if first else "",
+            observed_at=first.observation.observed_at if first else None,
+        )
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's failure is a row, never a crash
+        return _failed(row, f"raised {type(error).__name__}: {error}")
+
+
+def _failed(row: Row, what: str) -> Outcome:
+    message = f"plugin {row.check.plugin} (check {row.check.id}) {what}"
+    return Outcome(row=row, status=Status.ERROR, message=clean(message))
+
+
+def _metrics(metrics: tuple[Metric, ...]) -> tuple[str | None, float | None]:
+    kept = [
+        [m.name, m.value, m.unit, m.warning, m.critical] for m in metrics if math.isfinite(m.value)
+    ]
+    if not kept:
+        return None, None
+    return _encode(kept), float(kept[0][1])  # type: ignore[arg-type]
+
+
+def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    return data if type(data) is dict else dict(data)
+
+
+def clean(text: str) -> str:
+    """Make text from devices, vendors and plugins one harmless line of limited length."""
+    line = " ".join(str(text).translate(_CONTROL).split()) if not str(text).isprintable() else text
+    return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + "…"

@@ -1,0 +1,132 @@
+"""What a run keeps to show at its end: counts, what is wrong, and reasons for what is not known."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from heapq import heappush, heappushpop
+
+from attrs import define, field
+
+from msp_core.v1 import CheckResult, Status
+from msp_health.api import Concern, Counts
+from msp_health.evaluator import Outcome
+from msp_health.recorder import Key, Latest
+
+_WRONG = frozenset((Status.WARNING, Status.CRITICAL, Status.ERROR))
+MOST = 1000
+"""Concerns kept of each kind; the counts always hold all."""
+
+_Results = Callable[
+    [Iterable[Outcome], Mapping[Key, Latest], int, datetime, str], Iterable[CheckResult]
+]
+
+
+@define(kw_only=True)
+class _Reason:
+    """One reason for UNKNOWN, and for how many devices of which clients."""
+
+    devices: int = 0
+    clients: set[str] = field(factory=set)
+    first: str = ""
+
+
+class Findings:
+    """Gathers outcomes chunk by chunk in bounded memory; with `keep` every result is kept as well."""
+
+    def __init__(self, *, keep: bool) -> None:
+        self._keep = keep
+        self._numbers: dict[Status, int] = {}
+        self._wrong: list[tuple[int, int, Concern]] = []
+        self._order = 0
+        self._unknown: dict[tuple[str, str], _Reason] = {}
+        self._results: list[CheckResult] = []
+        self._closed: Counts | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """How many checks ended how; those of the database once it was asked."""
+        return self._closed or Counts.of(self._numbers)
+
+    @counts.setter
+    def counts(self, counts: Counts) -> None:
+        self._closed = counts
+
+    @property
+    def total(self) -> int:
+        """How many outcomes were gathered."""
+        return sum(self._numbers.values())
+
+    def add(
+        self,
+        results_of: _Results,
+        outcomes: Sequence[Outcome],
+        latest: Mapping[Key, Latest],
+        attempts: int,
+        now: datetime,
+        run_id: str,
+    ) -> None:
+        """Gather the outcomes of one chunk."""
+        for outcome in outcomes:
+            self._numbers[outcome.status] = self._numbers.get(outcome.status, 0) + 1
+            if outcome.status is Status.UNKNOWN:
+                self._add_unknown(outcome)
+        wrong = [outcome for outcome in outcomes if outcome.status in _WRONG]
+        kept = outcomes if self._keep else wrong
+        for result in results_of(kept, latest, attempts, now, run_id):
+            if self._keep:
+                self._results.append(result)
+            if result.status in _WRONG:
+                self._add_wrong(result)
+
+    def _add_unknown(self, outcome: Outcome) -> None:
+        key = (outcome.row.check.id, outcome.message)
+        if key not in self._unknown and len(self._unknown) >= MOST:
+            key = (outcome.row.check.id, "for other reasons")
+        reason = self._unknown.setdefault(key, _Reason())
+        device = outcome.row.subject.device
+        reason.devices += 1
+        reason.clients.add(device.client_id)
+        reason.first = reason.first or device.id
+
+    def _add_wrong(self, result: CheckResult) -> None:
+        self._order -= 1
+        concern = Concern(
+            status=result.status,
+            client_id=result.client_id,
+            device=_slug(result.device_id),
+            check=result.check,
+            message=result.message,
+            hard=result.hard,
+        )
+        entry = (result.status.rank, self._order, concern)
+        if len(self._wrong) < MOST:
+            heappush(self._wrong, entry)
+        else:
+            heappushpop(self._wrong, entry)
+
+    def concerns(self) -> tuple[Concern, ...]:
+        """Return what is wrong, worst first, then the reasons for what is not known, widest first."""
+        wrong = [entry[2] for entry in self._wrong]
+        wrong.sort(key=lambda c: (-c.status.rank, c.client_id, c.device, c.check))
+        unknown = [
+            Concern(
+                status=Status.UNKNOWN,
+                client_id=next(iter(reason.clients))
+                if len(reason.clients) == 1
+                else f"{len(reason.clients)} clients",
+                device=_slug(reason.first) if reason.devices == 1 else f"{reason.devices} devices",
+                check=check,
+                message=message,
+                devices=reason.devices,
+            )
+            for (check, message), reason in self._unknown.items()
+        ]
+        unknown.sort(key=lambda c: (-c.devices, c.client_id, c.device, c.check))
+        return (*wrong, *unknown)
+
+    def results(self) -> tuple[CheckResult, ...]:
+        """Return every result, where they were kept."""
+        return tuple(sorted(self._results, key=lambda r: (r.device_id, r.check)))
+
+
+def _slug(device_id: str) -> str:
+    return device_id.rpartition("/")[2]

@@ -1,0 +1,274 @@
+"""Recording: one transaction for each chunk, with the latest status, the run's progress and the events."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from attrs import define, field, frozen
+
+from msp_core.v1 import CheckResult, Metric, Previous, Status
+from msp_health.api import CHANGED, STANDING
+from msp_health.attempts import JUDGED, Standing, advance
+from msp_health.evaluator import Outcome
+from msp_health.runs import Claim, hold
+from msp_health.tables import HealthCheckRow, HealthRunRow, LatestStatus, rows_of
+from msp_store.api import Tx
+
+Key = tuple[str, str]
+_EVENT_SIZE = 500
+_EVENT_MESSAGE = 300
+
+_RESULT_FIELDS = (
+    HealthCheckRow.run_id,
+    HealthCheckRow.client_id,
+    HealthCheckRow.device_id,
+    HealthCheckRow.check_type,
+    HealthCheckRow.status,
+    HealthCheckRow.message,
+    HealthCheckRow.data,
+    HealthCheckRow.metrics,
+    HealthCheckRow.value,
+    HealthCheckRow.source,
+    HealthCheckRow.attempt,
+    HealthCheckRow.hard,
+    HealthCheckRow.observed_at,
+    HealthCheckRow.checked_at,
+)
+_LATEST_KEY = (LatestStatus.client_id, LatestStatus.device_id, LatestStatus.check_type)
+_LATEST_REST = (
+    LatestStatus.run_id,
+    LatestStatus.status,
+    LatestStatus.message,
+    LatestStatus.data,
+    LatestStatus.metrics,
+    LatestStatus.source,
+    LatestStatus.attempt,
+    LatestStatus.hard,
+    LatestStatus.hard_status,
+    LatestStatus.known_status,
+    LatestStatus.known_data,
+    LatestStatus.seq,
+    LatestStatus.since,
+    LatestStatus.observed_at,
+    LatestStatus.checked_at,
+)
+
+
+@frozen
+class Latest:
+    """What was recorded last for one device and check, as far as the next result needs it."""
+
+    status: Status
+    attempt: int
+    hard_status: Status | None
+    known_status: Status | None
+    known_data: str | None
+    seq: int
+    since: datetime
+
+    def previous(self) -> Previous | None:
+        """Return the last judgement, for recovery levels; None where there never was one."""
+        if self.known_status is None:
+            return None
+        return Previous(status=self.known_status, data=json.loads(self.known_data or "{}"))
+
+
+@define(kw_only=True)
+class Batch:
+    """What one transaction records; built outside of it."""
+
+    results: list[tuple[Any, ...]] = field(factory=list)
+    latest: list[tuple[Any, ...]] = field(factory=list)
+    changed: list[dict[str, Any]] = field(factory=list)
+    standing: list[dict[str, Any]] = field(factory=list)
+    counts: dict[str, int] = field(factory=dict)
+
+
+def load_latest(tx: Tx, client_ids: Sequence[str]) -> dict[Key, Latest]:
+    """Return where each check on each device of these clients stands."""
+    columns = (
+        LatestStatus.device_id,
+        LatestStatus.check_type,
+        LatestStatus.status,
+        LatestStatus.attempt,
+        LatestStatus.hard_status,
+        LatestStatus.known_status,
+        LatestStatus.known_data,
+        LatestStatus.data,
+        LatestStatus.seq,
+        LatestStatus.since,
+    )
+    found: dict[Key, Latest] = {}
+    from_micros = LatestStatus.since.python_value
+    for part in _parts(client_ids, 500):
+        query = LatestStatus.select(*columns).where(LatestStatus.client_id.in_(part))
+        for (
+            device,
+            check,
+            status,
+            attempt,
+            hard,
+            known,
+            known_data,
+            data,
+            seq,
+            since,
+        ) in rows_of(tx, query):
+            found[(device, check)] = Latest(
+                Status(status),
+                attempt,
+                Status(hard) if hard else None,
+                Status(known) if known else None,
+                data if known_data is None and known == status else known_data,
+                seq,
+                from_micros(since),
+            )
+    return found
+
+
+def load_recorded(tx: Tx, run_id: int, client_ids: Sequence[str]) -> set[Key]:
+    """Return the device and check of every row a run has recorded for these clients."""
+    found: set[Key] = set()
+    for part in _parts(client_ids, 500):
+        query = HealthCheckRow.select(HealthCheckRow.device_id, HealthCheckRow.check_type).where(
+            HealthCheckRow.run_id == run_id, HealthCheckRow.client_id.in_(part)
+        )
+        found.update((device, check) for device, check in rows_of(tx, query))
+    return found
+
+
+def results_of(
+    outcomes: Iterable[Outcome],
+    latest: Mapping[Key, Latest],
+    attempts: int,
+    now: datetime,
+    run_id: str,
+) -> Iterator[CheckResult]:
+    """Yield the outcomes as results, without recording them."""
+    for outcome in outcomes:
+        row = outcome.row
+        step = advance(_standing(latest.get(row.key)), outcome.status, attempts)
+        yield CheckResult(
+            status=outcome.status,
+            message=outcome.message,
+            data=json.loads(outcome.data) if outcome.data else {},
+            metrics=read_metrics(outcome.metrics),
+            client_id=row.subject.device.client_id,
+            device_id=row.subject.device.id,
+            check=row.check.id,
+            title=row.check.title,
+            run_id=run_id,
+            checked_at=now,
+            observed_at=outcome.observed_at,
+            source=outcome.source,
+            attempt=max(1, step.standing.attempt),
+            hard=step.hard,
+        )
+
+
+def read_metrics(text: str | None) -> tuple[Metric, ...]:
+    """Turn the metrics of a row into objects."""
+    return tuple(Metric(*values) for values in json.loads(text)) if text else ()
+
+
+def _standing(latest: Latest | None) -> Standing:
+    if latest is None:
+        return Standing()
+    return Standing(attempt=latest.attempt, hard_status=latest.hard_status)
+
+
+def build_batch(
+    outcomes: Sequence[Outcome],
+    latest: Mapping[Key, Latest],
+    attempts: int,
+    run_id: int,
+    now: datetime,
+) -> Batch:
+    """Turn outcomes into rows, counts and changes."""
+    batch = Batch()
+    for outcome in outcomes:
+        _add(batch, outcome, latest.get(outcome.row.key), attempts, run_id, now)
+    return batch
+
+
+def _add(
+    batch: Batch, outcome: Outcome, before: Latest | None, attempts: int, run_id: int, now: datetime
+) -> None:
+    row, status = outcome.row, outcome.status
+    device = row.subject.device
+    old = _standing(before)
+    step = advance(old, status, attempts)
+    standing = step.standing
+    word = status.value
+    batch.counts[word] = batch.counts.get(word, 0) + 1
+    attempt = max(1, standing.attempt)
+    batch.results.append(
+        (run_id, device.client_id, device.id, row.check.id, word, outcome.message, outcome.data,
+         outcome.metrics, outcome.value, outcome.source, attempt, step.hard, outcome.observed_at, now)
+    )  # fmt: skip
+    judged = status in JUDGED
+    known = status if judged else (before.known_status if before else None)
+    known_data = None if judged else (before.known_data if before else None)
+    seq = before.seq + 1 if before else 1
+    since = before.since if before is not None and before.status is status else now
+    hard = standing.hard_status
+    batch.latest.append(
+        (device.client_id, device.id, row.check.id, run_id, word, outcome.message, outcome.data,
+         outcome.metrics, outcome.source, standing.attempt, step.hard, hard and hard.value,
+         known and known.value, known_data, seq, since, outcome.observed_at, now)
+    )  # fmt: skip
+    changed = step.changed(old)
+    if not changed and (hard is None or not hard.is_problem):
+        return
+    assert hard is not None  # a change ends in a status, and a problem is one
+    event = {
+        "client_id": device.client_id,
+        "device_id": device.id,
+        "check": row.check.id,
+        "title": row.check.title,
+        "status": hard.value,
+        "previous": old.hard_status.value if old.hard_status else None,
+        "seq": seq,
+        "message": outcome.message[:_EVENT_MESSAGE],
+    }
+    if changed:
+        batch.changed.append(event)
+    else:
+        batch.standing.append({**event, "stale": not judged})
+
+
+def write_batch(tx: Tx, claim: Claim, batch: Batch, now: datetime) -> None:
+    """Record a batch: rows, latest status, the run's progress and the events, all or nothing."""
+    hold(claim)
+    if not batch.results:
+        return
+    tx.insert_many(HealthCheckRow, batch.results, _RESULT_FIELDS)
+    tx.upsert_many(
+        LatestStatus,
+        batch.latest,
+        (*_LATEST_KEY, *_LATEST_REST),
+        conflict=_LATEST_KEY,
+        update=_LATEST_REST,
+    )
+    added = {
+        getattr(HealthRunRow, word): getattr(HealthRunRow, word) + number
+        for word, number in batch.counts.items()
+    }
+    added[HealthRunRow.planned] = HealthRunRow.planned + len(batch.results)
+    HealthRunRow.update(added).where(HealthRunRow.id == claim.run_id).execute()
+    for name, changes in ((CHANGED, batch.changed), (STANDING, batch.standing)):
+        for part in _parts(changes, _EVENT_SIZE):
+            clients = sorted({change["client_id"] for change in part})
+            payload = {
+                "run_id": str(claim.run_id),
+                "checked_at": now.isoformat(),
+                "client_ids": clients,
+                "changes": part,
+            }
+            tx.emit(name, payload)
+
+
+def _parts(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])

@@ -1,0 +1,432 @@
+"""The one way through: plan, collect, evaluate, record, tell."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from attrs import define, field, frozen
+
+from msp_clients.api import Clients
+from msp_core.v1 import (
+    Client,
+    ClientStatus,
+    Conflict,
+    Context,
+    Listing,
+    NotSupported,
+    StoreError,
+    SystemFailure,
+)
+from msp_health.api import Counts, HealthRun
+from msp_health.catalog import Catalog, CheckSpec, load_catalog, select
+from msp_health.collector import Collector
+from msp_health.evaluator import Outcome, judge
+from msp_health.facts import FactBook
+from msp_health.findings import Findings
+from msp_health.limits import CHECKS_KEY, LimitsBook
+from msp_health.planner import Router, Row, Subject, plan_rows, why_unknown
+from msp_health.recorder import (
+    Batch,
+    Key,
+    Latest,
+    build_batch,
+    load_latest,
+    load_recorded,
+    results_of,
+    write_batch,
+)
+from msp_health.runs import (
+    HEARTBEAT,
+    Claim,
+    Unfinished,
+    close_run,
+    find_unfinished,
+    hold,
+    open_run,
+    reopen_run,
+)
+from msp_health.settings import HealthSettings
+from msp_inventory.api import Inventory
+from msp_store.api import Outbox, Store, Tx
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+PROBES_KEY = "probes.allowed"
+_BREATH = 200
+_STORE_PATIENCE = (0.5, 2.0, 5.0)
+"""Seconds between attempts to record while the database is away."""
+_PASSING = frozenset(("busy", "unreachable", "uncertain"))
+
+
+@frozen(kw_only=True)
+class Selection:
+    """What is asked for: which clients, which checks, with which limits."""
+
+    clients: tuple[Client, ...]
+    types: tuple[str, ...] = ()
+    limits_override: Mapping[str, Any] = field(factory=dict)
+
+    def as_data(self) -> Mapping[str, Any]:
+        """Return it as kept with the run."""
+        return {
+            "clients": [client.id for client in self.clients],
+            "types": list(self.types),
+            "limits_override": dict(self.limits_override),
+        }
+
+
+@define(kw_only=True)
+class _Progress:
+    """How far the run is, in devices."""
+
+    total: int
+    tell: Callable[[int, int | None, str], None]
+    heard: set[str] = field(factory=set)
+
+    def add(self, device_ids: Iterable[str]) -> None:
+        """Count devices that were read or settled."""
+        self.heard.update(device_ids)
+        self.tell(len(self.heard), self.total, "devices")
+
+
+class Sweep:
+    """One run over a selection. Used once."""
+
+    def __init__(
+        self, ctx: Context, selection: Selection, unfinished: Unfinished | None = None
+    ) -> None:
+        self._ctx = ctx
+        self._settings = ctx.settings(HealthSettings)
+        self._selection = selection
+        self._unfinished = unfinished
+        self._started = ctx.now()
+        self._findings = Findings(keep=len(selection.clients) == 1)
+        self._notes: list[str] = []
+        self._planned = 0
+        self._claim: Claim | None = None
+        self._write_lock = asyncio.Lock()
+
+    async def run(self) -> HealthRun:
+        """Check everything selected and return what was found."""
+        if not self._settings.enabled:
+            message = "Health checks are switched off in the configuration (health_checks.enabled)."
+            raise NotSupported(message, suggestion="Set health_checks.enabled to true.")
+        ctx = self._ctx
+        self._store = await ctx.get(Store)
+        self._inventory = await ctx.get(Inventory)
+        self._catalog = load_catalog(ctx.toolkit)
+        self._checks = select(self._catalog.checks, self._selection.types)
+        limits = LimitsBook(
+            self._catalog.checks,
+            thresholds=self._settings.thresholds,
+            tiers=self._settings.tiers,
+            call=self._selection.limits_override,
+            selected=self._checks,
+        )
+        self._notes += limits.notes
+        clients = [c for c in self._selection.clients if c.status is not ClientStatus.INACTIVE]
+        self._note_inactive()
+        ids = [client.id for client in clients]
+        configs = await (await ctx.get(Clients)).get_configs(ctx, ids)
+        self._limits = {c.id: limits.for_client(c, configs[c.id]) for c in clients}
+        self._checks_of = {c.id: self._own_checks(configs[c.id]) for c in clients}
+        subjects = await self._subjects(ids, configs)
+        if not ctx.records:
+            return await self._without_record(subjects)
+        return await self._recorded(ids, subjects)
+
+    def _note_inactive(self) -> None:
+        idle = [c.id for c in self._selection.clients if c.status is ClientStatus.INACTIVE]
+        if idle:
+            names = ", ".join(idle[:5]) + (f" and {len(idle) - 5} more" if len(idle) > 5 else "")
+            self._notes.append(f"Not checked, because inactive: {names}.")
+
+    def _own_checks(self, config: Mapping[str, Any]) -> tuple[CheckSpec, ...]:
+        wanted = config.get(CHECKS_KEY)
+        if self._selection.types or not isinstance(wanted, (list, tuple)):
+            return self._checks
+        return tuple(
+            check
+            for check in self._checks
+            if any(word in wanted for word in (check.id, *check.aliases))
+        )
+
+    async def _subjects(
+        self, ids: Sequence[str], configs: Mapping[str, Mapping[str, Any]]
+    ) -> list[Subject]:
+        subjects: list[Subject] = []
+        async for client_id, devices in self._inventory.targets(self._ctx, ids):
+            probes = configs[client_id].get(PROBES_KEY) is True
+            subjects += [
+                Subject(device=one.device, links=one.links, probes=probes) for one in devices
+            ]
+        return subjects
+
+    async def _without_record(self, subjects: list[Subject]) -> HealthRun:
+        why = "dry run" if self._ctx.dry_run else "read-only mode"
+        self._notes.append(f"Nothing was recorded and nobody was told: {why}.")
+        devices = len(subjects)
+        collector = await self._check(subjects)
+        return self._result("not recorded", collector, devices)
+
+    async def _recorded(self, ids: list[str], subjects: list[Subject]) -> HealthRun:
+        expected = sum(len(self._checks_of[s.device.client_id]) for s in subjects)
+        self._claim = claim = await self._store.write(
+            partial(self._open, ids=ids, expected=expected)
+        )
+        if claim.busy:
+            runs = ", ".join(str(run) for run in sorted(set(claim.busy.values())))
+            names = ", ".join(sorted(claim.busy)[:5])
+            self._notes.append(
+                f"Left out {len(claim.busy)} clients that run {runs} is checking now: {names}."
+            )
+        subjects = [s for s in subjects if s.device.client_id in claim.clients]
+        devices = len(subjects)
+        heart = asyncio.create_task(self._beat(claim))
+        try:
+            collector = await self._check(subjects, heart)
+        except BaseException as error:
+            await self._cut_short(claim, expected, error)
+            raise
+        finally:
+            heart.cancel()
+            await asyncio.wait({heart})
+        counts = await self._write(
+            partial(close_run, claim=claim, finished=True, now=self._ctx.now())
+        )
+        self._findings.counts = counts
+        if self._unfinished is None:
+            assert counts.total == self._planned  # close_run compares with what is in the database
+        await self._tell()
+        return self._result("finished", collector, devices)
+
+    def _open(self, tx: Tx, ids: list[str], expected: int) -> Claim:
+        if self._unfinished is not None:
+            return reopen_run(tx, self._unfinished, ids)
+        return open_run(tx, self._ctx, ids, self._selection.as_data(), expected)
+
+    async def _beat(self, claim: Claim) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT.total_seconds())
+            try:
+                await self._store.write(lambda _: hold(claim))
+            except StoreError as error:  # it may come back before anybody thinks the run dead
+                log.warning("run %s: heartbeat failed: %s", claim.run_id, error.message)
+
+    async def _cut_short(self, claim: Claim, expected: int, error: BaseException) -> None:
+        """End the run as interrupted, where that can still be said, and tell what is recorded."""
+        if isinstance(error, Conflict):
+            return
+        done = f"{self._findings.total} of {expected} checks are recorded in run {claim.run_id}"
+        try:
+            await self._store.write(
+                partial(close_run, claim=claim, finished=False, now=self._ctx.now())
+            )
+        except (StoreError, Conflict, SystemFailure) as failure:
+            log.warning("run %s could not be closed: %s", claim.run_id, failure.message)
+        self._ctx.warn(f"Interrupted: {done}. To finish it: health check --all --resume")
+
+    async def _tell(self) -> None:
+        outbox = await self._ctx.get(Outbox)
+        delivery = await outbox.deliver(self._ctx)
+        self._notes += [f"Not delivered, tried again later: {error}" for error in delivery.errors]
+
+    async def _check(
+        self, subjects: list[Subject], heart: "asyncio.Task[None] | None" = None
+    ) -> Collector:
+        ctx, settings = self._ctx, self._settings
+        router = Router(self._catalog, dry_run=ctx.dry_run)
+        book = FactBook(ctx.now(), settings.max_age)
+        ids = list(dict.fromkeys(s.device.client_id for s in subjects))
+        links = await self._inventory.client_links(ctx, ids)
+        progress = _Progress(total=len(subjects), tell=ctx.progress.update)
+        collector = Collector(ctx, settings, router, book, links, progress.add)
+        collector.expect(router.fleet_reads(self._checks, subjects))
+        chunks = list(lanes(subjects, settings.chunk_devices))
+        work = [asyncio.create_task(self._lane(lane, collector, book, progress)) for lane in chunks]
+        watched = {*work, heart} if heart else set(work)
+        try:
+            while not all(task.done() for task in work):
+                done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()  # the first failure ends the run: of a lane, or the loss of the claim
+                watched -= done
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            await collector.close()
+        return collector
+
+    async def _lane(
+        self,
+        lane: Iterable[list[Subject]],
+        collector: Collector,
+        book: FactBook,
+        progress: _Progress,
+    ) -> None:
+        for chunk in lane:
+            await self._chunk(chunk, collector, book)
+            ids = [subject.device.id for subject in chunk]
+            book.forget(ids)
+            progress.add(ids)
+
+    async def _chunk(self, chunk: list[Subject], collector: Collector, book: FactBook) -> None:
+        clients = list(dict.fromkeys(s.device.client_id for s in chunk))
+        rows = self._plan(chunk)
+        if self._unfinished is not None and self._claim is not None:
+            run_id = self._claim.run_id
+            recorded = await self._store.read(lambda tx: load_recorded(tx, run_id, clients))
+            rows = [row for row in rows if row.key not in recorded]
+        await collector.collect(rows)
+        latest = await self._store.read(lambda tx: load_latest(tx, clients))
+        outcomes = await self._evaluate(rows, book, latest, collector.down)
+        now = self._ctx.now()
+        attempts, claim = self._settings.attempts, self._claim
+        if claim is not None:
+            batch = build_batch(outcomes, latest, attempts, claim.run_id, now)
+            await self._record(claim, batch, clients, now)
+        self._planned += len(rows)
+        run_id_text = str(claim.run_id) if claim else ""
+        self._findings.add(results_of, outcomes, latest, attempts, now, run_id_text)
+
+    def _plan(self, chunk: Sequence[Subject]) -> list[Row]:
+        rows: list[Row] = []
+        for checks, subjects in _by_checks(chunk, self._checks_of):
+            rows += plan_rows(checks, subjects, self._limits)
+        return rows
+
+    async def _evaluate(
+        self,
+        rows: Sequence[Row],
+        book: FactBook,
+        latest: Mapping[Key, Latest],
+        down: Mapping[str, str],
+    ) -> list[Outcome]:
+        catalog: Catalog = self._catalog
+
+        def previous(key: Key) -> Any:
+            before = latest.get(key)
+            return before.previous() if before else None
+
+        def why(row: Row, need: tuple[type, ...]) -> str:
+            return why_unknown(row, need, book, catalog, down)
+
+        outcomes: list[Outcome] = []
+        for number, row in enumerate(rows, 1):
+            outcomes.append(judge(row, book, previous, why))
+            if number % _BREATH == 0:
+                await asyncio.sleep(0)
+        return outcomes
+
+    async def _record(self, claim: Claim, batch: Batch, clients: list[str], now: datetime) -> None:
+        """Write a batch; after a failure that may pass, look whether it was written before writing it again."""
+        retried = False
+
+        def write(tx: Tx) -> None:
+            if retried and batch.results:
+                recorded = load_recorded(tx, claim.run_id, clients)
+                if (batch.results[0][2], batch.results[0][3]) in recorded:
+                    return
+            write_batch(tx, claim, batch, now)
+
+        async with self._write_lock:
+            for pause in (*_STORE_PATIENCE, None):
+                try:
+                    await self._store.write(write)
+                    return
+                except StoreError as error:
+                    if pause is None or error.details.get("reason") not in _PASSING:
+                        raise
+                    log.warning("run %s waits for the database: %s", claim.run_id, error.message)
+                retried = True
+                await asyncio.sleep(pause)
+
+    async def _write(self, fn: Callable[[Tx], T]) -> T:
+        return await self._store.write(fn)
+
+    def _result(self, state: str, collector: Collector, devices: int) -> HealthRun:
+        counts: Counts = self._findings.counts
+        if not counts.total:
+            self._notes.append("Nothing was checked: no device of an active client is known.")
+        busy = self._claim.busy if self._claim else {}
+        return HealthRun(
+            run_id=str(self._claim.run_id) if self._claim else "",
+            state=state,
+            planned=counts.total if self._unfinished else self._planned,
+            counts=counts,
+            clients=len(self._limits) - len(busy),
+            devices=devices,
+            started_at=self._unfinished.started_at if self._unfinished else self._started,
+            finished_at=self._ctx.now(),
+            concerns=self._findings.concerns(),
+            sources=collector.notes,
+            notes=tuple(self._notes),
+            incomplete=bool(busy) or not counts.total,
+            results=self._findings.results(),
+        )
+
+
+def lanes(subjects: Sequence[Subject], chunk_devices: int) -> Iterator[Iterable[list[Subject]]]:
+    """Sort devices into lanes that share no adapter instance set, each in chunks of whole order.
+
+    Lanes run side by side, so that clients of one console never wait for another console. All lanes together hold about
+    one chunk of devices at a time.
+    """
+    instances: dict[str, set[str]] = {}
+    for subject in subjects:
+        instances.setdefault(subject.device.client_id, set()).update(subject.links)
+    by_lane: dict[frozenset[str], list[Subject]] = {}
+    for subject in subjects:
+        lane = frozenset(instances[subject.device.client_id])
+        by_lane.setdefault(lane, []).append(subject)
+    for members in by_lane.values():
+        size = max(1, chunk_devices * len(members) // len(subjects))
+        yield _chunks(members, size)
+
+
+def _chunks(members: list[Subject], size: int) -> Iterator[list[Subject]]:
+    for start in range(0, len(members), size):
+        yield members[start : start + size]
+
+
+def _by_checks(
+    chunk: Sequence[Subject], checks_of: Mapping[str, tuple[CheckSpec, ...]]
+) -> Iterator[tuple[tuple[CheckSpec, ...], list[Subject]]]:
+    groups: dict[tuple[CheckSpec, ...], list[Subject]] = {}
+    for subject in chunk:
+        groups.setdefault(checks_of[subject.device.client_id], []).append(subject)
+    yield from groups.items()
+
+
+async def select_clients(
+    ctx: Context, client_ids: Sequence[str] | None, tier: Any, tag: str | None
+) -> tuple[Client, ...]:
+    """Return the clients asked for, by reference, or all in scope of a tier and tag."""
+    clients = await ctx.get(Clients)
+    if client_ids is not None:
+        found = [await clients.get(ctx, ref) for ref in client_ids]
+        return tuple({client.id: client for client in found}.values())
+    listing: Listing[Client] = await clients.list(ctx, tier=tier, tag=tag)
+    return listing.items
+
+
+async def resume(ctx: Context) -> Sweep:
+    """Return the sweep that finishes the newest run that was cut short."""
+    store = await ctx.get(Store)
+    unfinished = await store.read(lambda _: find_unfinished(ctx.now()))
+    kept = unfinished.selection
+    for client_id in kept["clients"]:
+        ctx.require_client(client_id)
+    clients = await ctx.get(Clients)
+    listing = await clients.list(ctx, ids=kept["clients"])
+    selection = Selection(
+        clients=tuple(listing.items),
+        types=tuple(kept["types"]),
+        limits_override=kept["limits_override"],
+    )
+    return Sweep(ctx, selection, unfinished)
