@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from msp_core.toolkit import Toolkit
 
 USAGE = 64
-UsageError = typer.BadParameter.__bases__[0]
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """Typer keeps the base of its usage errors private; its public subclass leads there."""
 _GROUP_HELP = {
     "config": "Look at the configuration and check it.",
@@ -102,7 +102,7 @@ class Branch(TyperGroup):
 
     node: Mapping[str, Any] | None = None
 
-    def children(self, ctx: Any) -> Mapping[str, Any]:
+    def children(self, ctx: Any) -> Mapping[str, Any]:  # noqa: ARG002, the root needs it
         """Return the words of this group."""
         return self.node or {}
 
@@ -152,7 +152,8 @@ def _session(ctx: Any) -> Session:
         root.obj = Session()
         for name in ("config", "safe_mode", "verbose"):
             setattr(root.obj, name, root.params.get(name) or getattr(root.obj, name))
-    return root.obj  # type: ignore[no-any-return]
+    session: Session = root.obj
+    return session
 
 
 def _group_help(name: str, entry: Mapping[str, Any]) -> str:
@@ -194,7 +195,7 @@ def root(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Write the full log to stderr.")
     ] = False,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001, its callback has already answered
         bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
@@ -235,7 +236,8 @@ def run(args: Sequence[str] | None = None) -> int:
         sys.stderr.write("Aborted.\n")
         return 1
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115: the reader is gone, and the interpreter will flush once more
+        # The reader is gone, and the interpreter would flush once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except UsageError as error:
         return _usage(error)

@@ -28,7 +28,7 @@ S = TypeVar("S")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-def _is_zone(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
+def _is_zone(_: object, __: object, value: str) -> None:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
@@ -36,8 +36,12 @@ def _is_zone(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
         raise ValueError(message) from None
 
 
+def _upper(word: str) -> str:
+    return word.upper()
+
+
 def _one_of(*words: str) -> Any:
-    def check(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
+    def check(_: object, __: object, value: str) -> None:
         if value not in words:
             message = f"{value!r} is not one of {', '.join(words)}"
             raise ValueError(message)
@@ -56,7 +60,7 @@ class General:
         default="UTC", validator=_is_zone
     )
     log_level: Annotated[str, Doc("DEBUG, INFO, WARNING, ERROR or CRITICAL.")] = attrs.field(
-        default="WARNING", converter=lambda value: value.upper(), validator=_one_of(*_LEVELS)
+        default="WARNING", converter=_upper, validator=_one_of(*_LEVELS)
     )
     log_format: Annotated[str, Doc("text or json.")] = attrs.field(
         default="text", validator=_one_of("text", "json")
@@ -342,8 +346,8 @@ class Config:
         self, name: str, section: Mapping[str, Any], path: str, problems: list[Problem]
     ) -> None:
         adapters = self.data.setdefault("adapters", {})
-        if not isinstance(adapters, dict):
-            return
+        if not hasattr(adapters, "setdefault"):
+            return  # instances() says what is wrong with it
         if name in adapters:
             problems.append(
                 Problem(path, f"there is an [adapters.{name}] as well", "keep one of them")

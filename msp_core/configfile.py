@@ -71,7 +71,7 @@ def _yaml(text: str) -> Any:
         )
     Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: _integer(node.value))
     try:
-        return yaml.load(text, Loader=Loader) or {}  # noqa: S506: a subclass of the safe loader
+        return yaml.load(text, Loader=Loader) or {}  # noqa: S506, a subclass of the safe loader
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
 

@@ -172,7 +172,7 @@ class Context:
                 await guard.finish_change(change, ok=True, result=plain(there))
                 return there
             if find is None and not idempotent:
-                message = f"{change.kind} on {change.target} was interrupted earlier, and whether it happened is not known."
+                message = f"{change.kind} on {change.target} was interrupted, and whether it happened is unknown."
                 raise Conflict(
                     message,
                     suggestion="Look at the target, then settle it: msp-toolkit change list",
@@ -203,7 +203,7 @@ async def _apply(apply: Callable[[], Awaitable[T]], effect: Effect) -> T:
 
 
 def check_door(effect: Effect, what: str) -> None:
-    """Raise PermissionDenied when `what` would change something outside `ctx.change`; adapters call it before acting."""
+    """Raise PermissionDenied when `what` would change something outside `ctx.change`; adapters call it first."""
     if effect >= Effect.CHANGE and _inside_door.get() < effect:
         message = f"{what} would change something, but not through ctx.change."
         raise PermissionDenied(

@@ -1,4 +1,4 @@
-"""Run one tool, the same way for every surface: structure, authorise, run, audit, and make every failure an MspError."""
+"""Run one tool, the same way for every surface: structure, authorise, run, audit; every failure is an MspError."""
 
 import asyncio
 import logging

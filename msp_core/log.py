@@ -1,4 +1,4 @@
-"""Logging: the standard library, as text or JSON lines, one correlation id per call, secrets masked in the finished line."""
+"""Logging: the standard library, as text or JSON lines, with a correlation id; secrets masked in the finished line."""
 
 import json
 import logging
@@ -9,6 +9,8 @@ from typing import TextIO
 
 from msp_core.correlation import correlation_id
 from msp_core.secrets import mask
+
+_OURS = "msp"
 
 
 class TextFormatter(logging.Formatter):
@@ -56,9 +58,9 @@ def configure(
         handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     root = logging.getLogger()
-    for old in [h for h in root.handlers if getattr(h, "msp_handler", False)]:
+    for old in [h for h in root.handlers if h.get_name() == _OURS]:
         root.removeHandler(old)
         old.close()
-    handler.msp_handler = True  # type: ignore[attr-defined]
+    handler.set_name(_OURS)
     root.addHandler(handler)
     root.setLevel(level)

@@ -91,6 +91,10 @@ _STATUS_RANK = {
 }
 
 
+def _status(word: str | Status) -> Status:
+    return Status.parse(word)
+
+
 def worst(statuses: "Iterable[Status]") -> Status:
     """Return the worst of some statuses; UNKNOWN when there are none."""
     return max(statuses, key=lambda status: status.rank, default=Status.UNKNOWN)
@@ -256,7 +260,7 @@ class CheckResult:
         ),
         empty="Nothing recorded. Run: msp-toolkit health check --all",
     )
-    status: Status = field(converter=Status.parse)
+    status: Status = field(converter=_status)
     message: str
     data: Mapping[str, Any] = field(factory=dict)
     metrics: tuple[Metric, ...] = ()

@@ -87,7 +87,7 @@ def _rows(result: Any) -> Sequence[Any]:
     if isinstance(result, tuple | list):
         return result
     rows = _display(result).rows
-    return getattr(result, rows) if rows else (result,)  # type: ignore[no-any-return]
+    return getattr(result, rows) if rows else (result,)
 
 
 def _document(result: Any) -> Any:

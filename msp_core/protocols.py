@@ -30,7 +30,7 @@ class Probes(Protocol):
     """Every adapter: proves that the system answers and takes the credentials."""
 
     async def probe(self, ctx: "Context") -> str:
-        """Make one cheap authenticated call; return a line for people, or raise a VendorError or AuthenticationFailed."""
+        """Make one cheap authenticated call; return a line for people, raise VendorError or AuthenticationFailed."""
         ...
 
     async def aclose(self) -> None:

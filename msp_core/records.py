@@ -126,7 +126,7 @@ class AnyOf:
     facts: tuple[type | str, ...]
 
     def __init__(self, *facts: type | str) -> None:
-        self.__attrs_init__(facts)  # type: ignore[attr-defined]
+        self.__attrs_init__(facts)
 
 
 @frozen(kw_only=True)

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Annotated, NewType, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NewType, get_args, get_origin, get_type_hints
 
 import attrs
 
 from msp_core.errors import InvalidParameters, PluginError, UnknownPlugin
-from msp_core.records import Check, Adapter, Doc, Param, Surface, Tool
+from msp_core.records import Adapter, Check, Doc, Param, Surface, Tool
 from msp_core.registry import known_ids
 from msp_core.secrets import SecretRef
 from msp_core.structure import Unstructurable, is_union, plain, structure
@@ -254,9 +254,8 @@ def object_schema(class_: type) -> dict[str, Any]:
         properties[one.alias] = json_schema(hints.get(one.name, Any))
         if one.default is attrs.NOTHING:
             required.append(one.alias)
-        elif not isinstance(one.default, attrs.Factory):  # type: ignore[arg-type]
-            if one.default is not None:
-                properties[one.alias]["default"] = plain(one.default)
+        elif one.default is not None and not hasattr(one.default, "factory"):
+            properties[one.alias]["default"] = plain(one.default)
     schema: dict[str, Any] = {
         "type": "object",
         "properties": properties,

@@ -65,7 +65,7 @@ class SecretRef:
         """Read `scheme:name`; raise ValueError for anything else, without repeating the text."""
         match = re.fullmatch(r"([a-z][a-z0-9]*):([^\s]+)", text)
         if match is None or match[2].startswith("//"):
-            message = "expected a reference like env:NAME, file:service/key or keyring:service/key, never the secret itself"
+            message = "expected a reference such as env:NAME or keyring:service/key, never the secret itself"
             raise ValueError(message)
         return cls(match[1], match[2])
 
@@ -233,7 +233,7 @@ class Secrets:
             message = f"The credential {name} is not set."
             raise CredentialError(
                 message,
-                suggestion=f"Set {variable(name)} in the environment or .env, or run: msp-toolkit credential set {name}",
+                suggestion=f"Set {variable(name)} (also in .env), or run: msp-toolkit credential set {name}",
                 name=name,
             )
         return found

@@ -256,7 +256,8 @@ def _show(value: Any) -> str:
         return repr(value if len(value) <= 24 else value[:12] + "...")
     if isinstance(value, bool | int | float) or value is None:
         return repr(value)
-    return {dict: "a table", list: "a list", tuple: "a list"}.get(type(value), type(value).__name__)
+    names: dict[type, str] = {dict: "a table", list: "a list", tuple: "a list"}
+    return names.get(type(value), type(value).__name__)
 
 
 def _nearest(word: str, names: Iterable[str]) -> str:

@@ -150,9 +150,10 @@ class Toolkit:
             raise UnknownPlugin(
                 message, suggestion=failure.fix if failure else f"Run: pip install msp-{plugin}"
             )
-        return await self._single(
+        found: T = await self._single(
             self._services, ref, lambda: self.registry.load(record.factory)(self)
-        )  # type: ignore[no-any-return]
+        )
+        return found
 
     def instances(self, role: Role | None = None) -> tuple[Instance, ...]:
         """Return the adapters that are configured, and those every configuration has, sorted by name."""
@@ -209,7 +210,7 @@ class Toolkit:
                 )
                 raise PermissionDenied(message, suggestion=self.registry.failures["access"].fix)
             return None
-        return await self.get(Guard)  # type: ignore[type-abstract]
+        return await self.get(Guard)
 
     def context(
         self,
@@ -241,7 +242,8 @@ class Toolkit:
         found = known_ids(self.registry.records(Tool)).get(name)
         if found is None:
             raise unknown_id("tools", name, self.registry)
-        return found  # type: ignore[no-any-return]
+        tool: Tool = found
+        return tool
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any] | None = None, *, ctx: Context | None = None

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from msp_core.context import Planned as Planned
     from msp_core.context import check_door as check_door
     from msp_core.context import correlation_id as correlation_id
+    from msp_core.display import Column as Column
+    from msp_core.display import Display as Display
+    from msp_core.display import Listing as Listing
     from msp_core.errors import AlertNotFound as AlertNotFound
     from msp_core.errors import ApprovalRequired as ApprovalRequired
     from msp_core.errors import AuthenticationFailed as AuthenticationFailed
@@ -104,9 +107,7 @@ if TYPE_CHECKING:
     from msp_core.records import Adapter as Adapter
     from msp_core.records import AnyOf as AnyOf
     from msp_core.records import Check as Check
-    from msp_core.display import Column as Column
     from msp_core.records import Credential as Credential
-    from msp_core.display import Display as Display
     from msp_core.records import Doc as Doc
     from msp_core.records import DoctorCheck as DoctorCheck
     from msp_core.records import Effect as Effect
@@ -115,7 +116,6 @@ if TYPE_CHECKING:
     from msp_core.records import Finding as Finding
     from msp_core.records import Granularity as Granularity
     from msp_core.records import Lack as Lack
-    from msp_core.display import Listing as Listing
     from msp_core.records import Migrations as Migrations
     from msp_core.records import Mode as Mode
     from msp_core.records import Param as Param
@@ -175,7 +175,7 @@ _HOMES = {
     "toolkit": "Toolkit",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
-__all__ = sorted([*_HOME_OF, "API_VERSION"])  # noqa: PLE0605
+__all__ = sorted([*_HOME_OF, "API_VERSION"])
 
 
 def __getattr__(name: str) -> Any:

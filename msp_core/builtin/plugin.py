@@ -7,14 +7,14 @@ from msp_core.v1 import DoctorCheck, Effect, Surface, Tool, hookimpl
 _PEOPLE = frozenset({Surface.CLI, Surface.PYTHON})
 
 
-def _tool(name: str, run: str, summary: str, effect: Effect, **more: str) -> Tool:
+def _tool(name: str, run: str, summary: str, effect: Effect, example: str = "") -> Tool:
     return Tool(
         name=name,
         run=f"msp_core.builtin.{run}",
         summary=summary,
         effect=effect,
         surfaces=_PEOPLE,
-        **more,
+        example=example,
     )
 
 

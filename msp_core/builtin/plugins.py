@@ -113,12 +113,7 @@ async def show(
     if row is None:
         raise _unknown(id, rows)
     registry = ctx.toolkit.registry
-    offers = {
-        hook.removeprefix("msp_"): tuple(
-            str(record.id) for record in registry.records(kind) if registry.plugin_of(record) == id
-        )
-        for hook, kind in HOOKS.items()
-    }
+    offers = {hook.removeprefix("msp_"): _offered(ctx, kind, id) for hook, kind in HOOKS.items()}
     candidate = registry.candidates.get(id)
     return PluginDetail(
         id=id,
@@ -131,6 +126,11 @@ async def show(
         reason=row.reason,
         fix=row.fix,
     )
+
+
+def _offered(ctx: Context, kind: type[Any], id: str) -> tuple[str, ...]:
+    registry = ctx.toolkit.registry
+    return tuple(str(one.id) for one in registry.records(kind) if registry.plugin_of(one) == id)
 
 
 async def enable(ctx: Context, id: Annotated[str, Doc("Plugin id."), Param(arg=True)]) -> str:

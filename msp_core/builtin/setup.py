@@ -195,11 +195,11 @@ def write_atomically(path: Path, text: str) -> None:
             target.write(text)
             target.flush()
             os.fsync(target.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
         message = f"{path} cannot be written: {error.strerror}."
         raise ConfigError(
             message, suggestion="Mend the folder's permissions or free space."

@@ -1,0 +1,69 @@
+"""Health checks, synchronously."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from msp_core.v1 import CheckResult, Context, InvalidParameters, Period
+from msp_health.api import ClientStatusSummary, Health, HealthCheckConfig
+
+if TYPE_CHECKING:
+    from msp_toolkit.toolkit import MSPToolkit
+
+
+class HealthMonitor:
+    """Run health checks and read what they found."""
+
+    def __init__(self, toolkit: "MSPToolkit") -> None:
+        self._toolkit = toolkit
+
+    def run_checks(
+        self, client_id: str, check_types: Sequence[str] | None = None
+    ) -> list[CheckResult]:
+        """Check a client's devices now, record the results, and return one for each device and check.
+
+        `check_types` are check ids or aliases (`disk-space`); None runs every installed check.
+        """
+        run = self._toolkit.call("health.check", client=client_id, types=list(check_types or ()))
+        return list(run.results)
+
+    def get_history(self, client_id: str, days: int = 7) -> list[CheckResult]:
+        """Return the results of the last days, newest first."""
+        if isinstance(days, bool) or not isinstance(days, int) or days < 1:
+            message = f"days is {days!r}; it must be a whole number of at least 1."
+            raise InvalidParameters(message, suggestion="get_history(client_id, days=7)")
+
+        async def read(ctx: Context) -> list[CheckResult]:
+            health = await ctx.get(Health)  # type: ignore[type-abstract]
+            client = await self._client(ctx, client_id)
+            found = await health.history(
+                ctx, client, period=Period.last(timedelta(days=days), ctx.now())
+            )
+            return list(found.items)
+
+        return self._toolkit.run(read)
+
+    def configure(self, client_id: str, config: HealthCheckConfig) -> bool:
+        """Set a client's own limits and checks; raise InvalidParameters for a limit that no check has."""
+
+        async def write(ctx: Context) -> bool:
+            health = await ctx.get(Health)  # type: ignore[type-abstract]
+            await health.configure(ctx, await self._client(ctx, client_id), config)
+            return True
+
+        return self._toolkit.run(write)
+
+    def get_status_summary(self, client_id: str) -> ClientStatusSummary:
+        """Return the newest result of every device and check, with counts and the worst status."""
+
+        async def read(ctx: Context) -> ClientStatusSummary:
+            health = await ctx.get(Health)  # type: ignore[type-abstract]
+            return await health.status(ctx, await self._client(ctx, client_id))
+
+        return self._toolkit.run(read)
+
+    async def _client(self, ctx: Context, ref: str) -> str:
+        from msp_clients.api import Clients
+
+        clients = await ctx.get(Clients)  # type: ignore[type-abstract]
+        return (await clients.get(ctx, ref)).id
