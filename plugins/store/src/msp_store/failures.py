@@ -81,11 +81,8 @@ _POSTGRESQL: dict[str, tuple[str, str, str]] = {
 
 def original(error: BaseException) -> BaseException:
     """Return the driver's own exception inside peewee's."""
-    if isinstance(error, peewee.PeeweeException) and error.args:
-        inner = error.args[0]
-        if isinstance(inner, BaseException):
-            return inner
-    return error
+    inner = getattr(error, "orig", None) if isinstance(error, peewee.PeeweeException) else None
+    return inner if isinstance(inner, BaseException) else error
 
 
 def translate(error: Exception, where: str) -> Exception:

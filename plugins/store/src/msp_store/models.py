@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -125,9 +125,7 @@ class JsonField(_TextField):
 
     def db_value(self, value: Any) -> Any:
         """Write JSON; None is NULL."""
-        if value is None:
-            return None
-        return json.dumps(value, separators=(",", ":"), sort_keys=True, default=_plain)
+        return None if value is None else _encode(value)
 
     def python_value(self, value: Any) -> Any:
         """Read JSON."""
@@ -148,6 +146,9 @@ def _plain(value: Any) -> Any:
     raise TypeError(message)
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=_plain).encode
+
+
 class EnumField(_TextField):
     """A member of a string enum, kept as its value: `EnumField(Tier)`."""
 
@@ -164,9 +165,22 @@ class EnumField(_TextField):
         return None if value is None else self.enum(value)
 
 
-def converter(field: Any) -> Callable[[Any], Any] | None:
-    """Return what turns a value of this field into the driver's, or None where the driver takes it as it is."""
-    if isinstance(field, (TextField, UtcDateTimeField, JsonField, EnumField)):
-        convert: Callable[[Any], Any] = field.db_value
-        return convert
-    return None
+def driver_values(field: Any, values: Sequence[Any]) -> Sequence[Any]:
+    """Convert a whole column to what the driver takes; much faster than value by value."""
+    if isinstance(field, (EnumField, UtcDateTimeField)):  # few different values, many times
+        known = {value: field.db_value(value) for value in set(values)}
+        return [known[value] for value in values]
+    if isinstance(field, JsonField):
+        return [field.db_value(value) for value in values]
+    if isinstance(field, TextField) and not _is_clean(values):
+        return [field.db_value(value) for value in values]
+    return values
+
+
+def _is_clean(values: Sequence[Any]) -> bool:
+    """Tell whether all of them are ASCII text without NUL, or None."""
+    try:
+        text = "".join([value for value in values if value is not None])
+    except TypeError:
+        return False
+    return text.isascii() and "\0" not in text

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from msp_store.databases import insert_rows, upsert_rows
-from msp_store.models import converter, to_micros
+from msp_store.models import driver_values, to_micros
 
 
 class Transaction:
@@ -64,15 +64,8 @@ class Transaction:
 
 
 def _driver_rows(rows: Sequence[Sequence[Any]], fields: Sequence[Any]) -> list[Sequence[Any]]:
-    """Convert column by column: only those that need it are touched."""
-    converters = [
-        (place, convert)
-        for place, field in enumerate(fields)
-        if (convert := converter(field)) is not None
+    columns = zip(*rows, strict=True)
+    converted = [
+        driver_values(field, column) for field, column in zip(fields, columns, strict=True)
     ]
-    if not converters:
-        return list(rows)
-    columns = list(zip(*rows, strict=True))
-    for place, convert in converters:
-        columns[place] = tuple(map(convert, columns[place]))
-    return list(zip(*columns, strict=True))
+    return list(zip(*converted, strict=True))
