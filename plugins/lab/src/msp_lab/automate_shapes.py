@@ -215,6 +215,7 @@ ALERTS: Listing[Alert] = Listing(
             "Name": a.view.device.hostname,
             "ComputerStatus": "Online" if a.view.online else "Offline",
         },
+        "Device": lambda _: {"Id": 0, "Name": ""},
         "Location": lambda a: site_ref(a.view.device.site),
         "Monitor": lambda a: dict(zip(("Id", "Name"), MONITORS[a.episode.kind], strict=True)),
         "AlertDate": lambda a: a.raised,

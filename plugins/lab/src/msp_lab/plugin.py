@@ -1,12 +1,58 @@
-"""The vendor lab: simulators, and the references to their credentials."""
+"""The vendor lab: its commands, and the references to its credentials."""
 
 from collections.abc import Iterable
 
-from msp_core.v1 import SecretProvider, hookimpl
+from msp_core.v1 import Effect, SecretProvider, Surface, Tool, hookimpl
+
+_PEOPLE = frozenset({Surface.CLI, Surface.PYTHON})
+
+
+@hookimpl
+def msp_tools() -> Iterable[Tool]:
+    """Offer the commands; the lab is for people, so agents and schedules do not see it."""
+    yield Tool(
+        name="lab.up",
+        run="msp_lab.tools:up",
+        summary="Start a lab of simulated vendors.",
+        effect=Effect.CHANGE,
+        surfaces=_PEOPLE,
+        example="msp-toolkit lab up --clients 12 --devices 300 --detach",
+    )
+    yield Tool(
+        name="lab.down",
+        run="msp_lab.tools:down",
+        summary="Stop the lab.",
+        effect=Effect.CHANGE,
+        surfaces=_PEOPLE,
+    )
+    yield Tool(
+        name="lab.status",
+        run="msp_lab.tools:status",
+        summary="Show the lab.",
+        effect=Effect.READ,
+        surfaces=_PEOPLE,
+    )
+    yield Tool(
+        name="lab.advance",
+        run="msp_lab.tools:advance",
+        summary="Move the lab's clock forward.",
+        effect=Effect.RECORD,
+        surfaces=_PEOPLE,
+        example="msp-toolkit lab advance --hours 6",
+    )
+    yield Tool(
+        name="lab.fault",
+        run="msp_lab.tools:fault",
+        summary="Switch faults of the lab on.",
+        effect=Effect.RECORD,
+        surfaces=_PEOPLE,
+        example="msp-toolkit lab fault ninjaone:429,count=3",
+    )
 
 
 @hookimpl
 def msp_secret_providers() -> Iterable[SecretProvider]:
+    """Offer the made-up credentials as `lab:` references."""
     yield SecretProvider(
         scheme="lab",
         title="Made-up credentials of the vendor lab",

@@ -110,7 +110,7 @@ def alive(pid: int) -> bool:
     return True
 
 
-def start(size: Size, *, log: Path | None = None, detached: bool = False) -> LabProcess:
+def start(size: Size, *, log: Path | None = None) -> LabProcess:
     """Start a lab and wait until all its ports answer; raises LabNotStarted."""
     errors: IO[bytes] | int = subprocess.PIPE if log is None else log.open("ab")
     process = subprocess.Popen(
@@ -118,7 +118,7 @@ def start(size: Size, *, log: Path | None = None, detached: bool = False) -> Lab
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=errors,
-        start_new_session=detached,
+        start_new_session=True,
     )
     if not isinstance(errors, int):
         errors.close()

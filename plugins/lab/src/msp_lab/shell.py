@@ -1,6 +1,7 @@
 """What simulated devices answer to commands: a few real-looking ones, made from their state."""
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 import attrs
@@ -11,16 +12,78 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """How a command ended; `service` is (name, runs now) when it changed one."""
+    """How a command ended; `service` is (name, runs now) when it changed one.
+
+    `exited` is the code a command ended its own shell with.
+    """
 
     succeeded: bool
     output: str
     service: tuple[str, bool] | None = None
+    exited: int | None = None
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        return self.exited if self.exited is not None else int(not self.succeeded)
+
+
+@attrs.frozen
+class _Reported:
+    """A command whose caller has the shell print a mark and the exit code behind it."""
+
+    line: str
+    mark: str
+    subshell: bool
 
 
 def run(view: "View", text: str) -> Result:
     """Answer a command line with the text a shell would print."""
-    command = _unwrap(text)
+    reported = _reported(text)
+    if reported is None:
+        return _answer(view, _unwrap(text))
+    result = _answer(view, reported.line.strip())
+    if result.exited is not None and not reported.subshell:
+        return result  # the shell has ended before it could print the mark
+    output = f"{result.output}\n{reported.mark}{result.code}\n"
+    return attrs.evolve(result, output=output)
+
+
+def _reported(text: str) -> _Reported | None:
+    """Recognise the ways of cmd, PowerShell and sh to print the exit code behind a command."""
+    program, separator, arguments = text.partition("!!!")
+    if not separator:
+        return None
+    if program.endswith("/sh"):
+        try:
+            words = shlex.split(arguments)
+        except ValueError:
+            return None
+        asked = (
+            re.fullmatch(r'\(eval "\$0"\); echo "([^"$]*)\$\?"', words[1])
+            if len(words) == 3
+            else None
+        )
+        return _Reported(words[2], asked[1], subshell=True) if asked else None
+    asked = _CMD.fullmatch(arguments.strip())
+    if asked:
+        return _Reported(asked["line"], asked["mark"], subshell=False)
+    asked = _POWERSHELL.search(arguments)
+    if asked:
+        return _Reported(asked["line"].replace("''", "'"), asked["mark"], subshell=False)
+    return None
+
+
+_CMD = re.compile(
+    r'/s /c "(?P<line>.*) & call echo (?P<mark>[^%\s]*)%\^errorlevel%"', re.IGNORECASE
+)
+_POWERSHELL = re.compile(
+    r"Invoke-Expression '(?P<line>(?:[^']|'')*)';.*Write-Output \('(?P<mark>[^']*)' \+",
+    re.IGNORECASE,
+)
+
+
+def _answer(view: "View", command: str) -> Result:
     for pattern, answer in _ANSWERS:
         found = re.fullmatch(pattern, command, re.IGNORECASE)
         if found:
@@ -54,7 +117,8 @@ def _echo(_: "View", found: re.Match[str]) -> Result:
 
 
 def _exit(_: "View", found: re.Match[str]) -> Result:
-    return Result(succeeded=int(found["code"]) == 0, output="")
+    code = int(found["code"])
+    return Result(succeeded=code == 0, output="", exited=code)
 
 
 def _version(view: "View", _: re.Match[str]) -> Result:

@@ -189,8 +189,8 @@ _FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "bi
 def _ninjaone(folder: Path) -> dict[str, Any]:
     # The C loader is as safe and ten times as fast; half a megabyte takes the other one seconds.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = (folder / "ninjaone.yaml").read_text()
-    spec: dict[str, Any] = yaml.load(text, Loader=loader)  # noqa: S506
+    document = (folder / "ninjaone.yaml").read_text()
+    spec: dict[str, Any] = yaml.load(document, Loader=loader)  # noqa: S506
     for operation in _operations(spec):
         default = operation["responses"].pop("default", None)
         if default is None:
