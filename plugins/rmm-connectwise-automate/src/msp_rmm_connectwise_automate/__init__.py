@@ -1,0 +1,1 @@
+"""ConnectWise Automate as an adapter."""
