@@ -10,14 +10,6 @@ from attrs import frozen
 from msp_core.v1 import Column, Context, Display, Effect, Listing
 
 
-def _moment(value: datetime | None) -> str:
-    return "" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _effect(value: Effect) -> str:
-    return value.name.lower()
-
-
 @frozen(kw_only=True)
 class AuditRow:
     """One row of the audit trail. `event` is `call`, `change` (about to be applied) or `approval`."""
@@ -44,7 +36,7 @@ class AuditRow:
     DISPLAY: ClassVar[Display] = Display(
         columns=(
             Column("seq", "No."),
-            Column("at", "When", _moment),
+            Column("at", "When"),
             Column("actor", "Who"),
             Column("surface", "Where"),
             Column("event", "Event"),
@@ -94,7 +86,7 @@ class Plan:
             Column("tool", "What"),
             Column("arguments", "Arguments"),
             Column("reason", "Why it waits"),
-            Column("expires_at", "Expires", _moment),
+            Column("expires_at", "Expires"),
         ),
         empty="Nothing waits for approval.",
     )
@@ -128,7 +120,7 @@ class JournalEntry:
 
     DISPLAY: ClassVar[Display] = Display(
         columns=(
-            Column("started_at", "Started", _moment),
+            Column("started_at", "Started"),
             Column("state", "State"),
             Column("kind", "Change"),
             Column("target", "Target"),

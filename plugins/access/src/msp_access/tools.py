@@ -171,7 +171,7 @@ def _jsonl(rows: Iterable[AuditRow], *, heading: bool) -> str:
 def _csv(rows: Iterable[AuditRow], *, heading: bool) -> str:
     out = io.StringIO(newline="")
     plain = [_plain(row) for row in rows]
-    writer = csv.DictWriter(out, list(plain[0]), lineterminator="\r\n")
+    writer = csv.DictWriter(out, list(plain[0]), lineterminator="\n")
     if heading:
         writer.writeheader()
     for row in plain:

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from msp_clients.slugs import free_id as free_id
+from msp_clients.slugs import slug as slug
 from msp_core.v1 import Client, ClientStatus, Context, Listing, Tier
 
 

@@ -138,14 +138,14 @@ async def import_clients(
             ImportedRow(line=entry.line, action=one.action, id=one.client.id, name=one.client.name)
             for entry, one in zip(entries, merged, strict=True)
         ),
-        recorded=not (ctx.dry_run or ctx.read_only),
+        recorded=ctx.records,
     )
 
 
 def to_csv(clients: Sequence[Client]) -> str:
     """Write CSV in which no cell is a formula."""
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
+    writer = csv.writer(out, lineterminator="\n")
     writer.writerow(FIELDS)
     for client in clients:
         values = (

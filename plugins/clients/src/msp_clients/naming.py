@@ -1,14 +1,12 @@
 """What may be a client's id, name, contact, tags and notes."""
 
-import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msp_clients.api import NewClient
 from msp_core.v1 import InvalidParameters
 
-ID_LENGTH = 63  # a DNS label, so that an id can stand in host names, paths and addresses
 NAME_LENGTH = 500
 NOTES_LENGTH = 20_000
 TAG_LENGTH = 50
@@ -19,26 +17,6 @@ _EMAIL = re.compile(
 )
 _TAG = re.compile(r"[^\W_](?:[\w.:-]*\w)?")
 _KEY = re.compile(r"[a-z0-9_-]+(?:\.[A-Za-z0-9_*:/-]+)*")
-
-
-def slug(name: str) -> str:
-    """Make an id of a name: ASCII lower case, digits and hyphens; `client-<hash>` where nothing of it is left."""
-    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
-    words = re.sub(r"['\u2019`]", "", plain)
-    made = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[: ID_LENGTH - 5].strip("-")
-    if made:
-        return made
-    return "client-" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
-
-
-def free_id(wanted: str, is_taken: Callable[[str], bool]) -> str:
-    """Return the id, or the first of `-2`, `-3` ... that is free."""
-    if not is_taken(wanted):
-        return wanted
-    number = 2
-    while is_taken(f"{wanted}-{number}"):
-        number += 1
-    return f"{wanted}-{number}"
 
 
 def _has_control(text: str, *, allowed: str = "") -> bool:

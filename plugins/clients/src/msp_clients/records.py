@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
-from msp_clients.api import Entry, Merged, NewClient
-from msp_clients.naming import checked, free_id, slug
+from msp_clients.api import Entry, Merged, NewClient, free_id, slug
+from msp_clients.naming import checked
 from msp_clients.tables import ClientRow, ConfigurationRow
 from msp_core.v1 import (
     Client,

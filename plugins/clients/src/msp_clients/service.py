@@ -44,7 +44,7 @@ class ClientService:
 
     async def _write(self, ctx: Context, fn: Callable[[Tx], T]) -> T:
         """Write, or in a dry run and in read-only mode do the same and keep nothing."""
-        if not (ctx.dry_run or ctx.read_only):
+        if ctx.records:
             return await self._store.write(fn)
 
         def rehearse(tx: Tx) -> T:

@@ -70,7 +70,7 @@ class ClientRow:
             Column("contact_email", "Contact"),
             Column("tags", "Tags", _tags),
             Column("devices", "Devices", _count),
-            Column("last_health_check", "Last health check", _moment),
+            Column("last_health_check", "Last health check"),
         ),
         empty="No clients. Add one with `client add --name NAME`, or `client sync --all --create`.",
     )
@@ -328,7 +328,7 @@ async def configure_client(
             )
         wanted.update(dict.fromkeys(unset))
         await clients.set_config(ctx, found.id, wanted)
-        if ctx.dry_run or ctx.read_only:
+        if not ctx.records:
             ctx.warn("Nothing was recorded; these settings are the present ones.")
     return ClientSettings(client_id=found.id, values=await clients.get_config(ctx, found.id))
 
@@ -343,7 +343,7 @@ def _parsed(value: Any) -> Any:
 
 
 def _done(ctx: Context, verb: str) -> str:
-    return f"Not recorded: would have {verb.lower()}" if ctx.dry_run or ctx.read_only else verb
+    return f"Not recorded: would have {verb.lower()}" if not ctx.records else verb
 
 
 async def _figures(

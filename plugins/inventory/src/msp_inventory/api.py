@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 
 from attrs import frozen
 
+from msp_clients.api import DeviceFigures
 from msp_core.v1 import (
     Column,
     Context,
@@ -124,9 +125,7 @@ class SyncReport:
                 for item in one.quarantined[:10]
             ]
             if len(one.quarantined) > 10:
-                lines.append(
-                    f"{one.instance}: and {len(one.quarantined) - 10} more left out."
-                )
+                lines.append(f"{one.instance}: and {len(one.quarantined) - 10} more left out.")
         if self.unmatched:
             lines.append(
                 "These belong to none of our clients yet (--create makes them, or link each with "
@@ -187,9 +186,7 @@ class Inventory(Protocol):
         """Return devices of one client (None: of every client in scope), sorted by id."""
         ...
 
-    async def device(
-        self, ctx: Context, ref: str, *, client_id: str | None = None
-    ) -> Device:
+    async def device(self, ctx: Context, ref: str, *, client_id: str | None = None) -> Device:
         """Return one device; raise DeviceNotFound with the nearest names of that client."""
         ...
 
@@ -199,6 +196,10 @@ class Inventory(Protocol):
 
     async def sites(self, ctx: Context, client_id: str) -> Listing[Site]:
         """Return the client's sites, sorted by id."""
+        ...
+
+    async def site_link(self, ctx: Context, site_id: str, instance: str) -> str | None:
+        """Return a console's id of one of our sites, None where it does not list it."""
         ...
 
     def targets(
@@ -216,15 +217,17 @@ class Inventory(Protocol):
         """Return client id -> instance -> external id, an entry for every id asked for."""
         ...
 
-    async def client_by_link(
-        self, ctx: Context, instance: str, external_id: str
-    ) -> str | None:
+    async def client_devices(
+        self, ctx: Context, client_ids: Sequence[str]
+    ) -> Mapping[str, DeviceFigures]:
+        """Return how many devices each client has, and its id in the default RMM."""
+        ...
+
+    async def client_by_link(self, ctx: Context, instance: str, external_id: str) -> str | None:
         """Return our id of a console's client, None when it is unknown or outside the scope."""
         ...
 
-    async def device_by_link(
-        self, ctx: Context, instance: str, external_id: str
-    ) -> str | None:
+    async def device_by_link(self, ctx: Context, instance: str, external_id: str) -> str | None:
         """Return our id of a console's device, None when it is unknown or outside the scope."""
         ...
 

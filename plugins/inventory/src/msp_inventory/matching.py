@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from msp_core.v1 import OsFamily, VendorDevice
 
@@ -65,14 +65,14 @@ K = TypeVar("K")
 
 @frozen(kw_only=True, slots=True)
 class Known:
-    """A device we have: what identifies it, and the consoles whose present listing already holds it."""
+    """A device we have and what identifies it. `taken`: another machine of the same listing already is it."""
 
     id: str
     serial: str
     macs: frozenset[str]
     host: str
     os: OsFamily = OsFamily.OTHER
-    taken_by: frozenset[str] = field(factory=frozenset)
+    taken: bool = False
 
 
 @frozen(slots=True)
@@ -98,7 +98,9 @@ def clean_macs(macs: Iterable[str]) -> frozenset[str]:
         plain = re.sub(r"[^0-9a-f]", "", mac.lower())
         if len(plain) != 12 or plain in ("0" * 12, "f" * 12):
             continue
-        if int(plain[1], 16) & 0b11:  # bit 0: multicast; bit 1: locally administered (randomised, virtual)
+        if (
+            int(plain[1], 16) & 0b11
+        ):  # bit 0: multicast; bit 1: locally administered (randomised, virtual)
             continue
         cleaned.add(plain)
     return frozenset(cleaned)
@@ -119,7 +121,7 @@ def _shared(keys: Iterable[Collection[K]]) -> frozenset[K]:
 
 
 def match(
-    instance: str, listed: Sequence[VendorDevice], known: Sequence[Known], unlinked: Collection[str]
+    listed: Sequence[VendorDevice], known: Sequence[Known], unlinked: Collection[str]
 ) -> Mapping[str, Match]:
     """Decide for each external id in `unlinked` which known device of the same client it is.
 
@@ -138,7 +140,7 @@ def match(
     by_mac: dict[str, list[Known]] = defaultdict(list)
     by_host: dict[str, list[Known]] = defaultdict(list)
     for device in known:
-        if instance in device.taken_by:
+        if device.taken:
             continue
         if device.serial:
             by_serial[device.serial].append(device)

@@ -75,17 +75,11 @@ def msp_tools() -> Iterable[Tool]:
 @hookimpl
 def msp_services() -> Iterable[Service]:
     """Offer the inventory, and the device figures that client lists show."""
-    yield Service(
-        type="msp_inventory.api:Inventory", factory="msp_inventory.service:create"
-    )
-    yield Service(
-        type="msp_clients.api:KnowsDevices", factory="msp_inventory.service:figures"
-    )
+    yield Service(type="msp_inventory.api:Inventory", factory="msp_inventory.service:create")
+    yield Service(type="msp_clients.api:KnowsDevices", factory="msp_inventory.service:figures")
 
 
 @hookimpl
 def msp_migrations() -> Iterable[Migrations]:
     """Offer the tables."""
-    yield Migrations(
-        id="inventory", package="msp_inventory.migrations", after=("clients",)
-    )
+    yield Migrations(id="inventory", package="msp_inventory.migrations", after=("clients",))

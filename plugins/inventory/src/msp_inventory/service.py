@@ -1,0 +1,393 @@
+"""The inventory service."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from msp_clients.api import Clients, DeviceFigures
+from msp_core.v1 import (
+    Context,
+    Device,
+    DeviceKind,
+    InvalidParameters,
+    Listing,
+    ListsClients,
+    ListsDevices,
+    NotSupported,
+    OsFamily,
+    Role,
+    Site,
+    Toolkit,
+    VendorDevice,
+)
+from msp_inventory import byhand, devices, lookup
+from msp_inventory.api import DeviceLinks, Doubt, Inventory, Link, LinkKind, SyncReport
+from msp_inventory.reconcile import Counts, Listed, reconcile
+from msp_inventory.sayings import tidy
+from msp_inventory.syncing import Syncing
+from msp_inventory.tables import DeviceRow, LinkRow, SiteRow
+from msp_store.api import Store, Tx
+
+T = TypeVar("T")
+_TOGETHER = 2_000  # devices read at once by `targets`, where no single client has more
+
+
+async def create(toolkit: Toolkit) -> "InventoryService":
+    """Build the service on the toolkit's store."""
+    return InventoryService(toolkit, await toolkit.get(Store))
+
+
+async def figures(toolkit: Toolkit) -> Inventory:
+    """Return the inventory as the one who knows how many devices each client has."""
+    return await toolkit.get(Inventory)
+
+
+class _RehearsedError(Exception):
+    """Carries a result out of a transaction that must not be kept."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+class InventoryService:
+    """Sites, devices and links in the store; see `msp_inventory.api.Inventory`."""
+
+    def __init__(self, toolkit: Toolkit, store: Store) -> None:
+        self._toolkit = toolkit
+        self._store = store
+
+    async def _write(self, ctx: Context, fn: Callable[[Tx], T]) -> T:
+        """Write, or in a dry run and in read-only mode do the same and keep nothing."""
+        if ctx.records:
+            return await self._store.write(fn)
+
+        def rehearse(tx: Tx) -> T:
+            raise _RehearsedError(fn(tx))
+
+        try:
+            return await self._store.write(rehearse)
+        except _RehearsedError as rehearsed:
+            result: T = rehearsed.result
+            return result
+
+    def _default(self) -> str | None:
+        """Return the instance whose ids are a device's RMM id: `rmm`, else the first RMM by name."""
+        names = [one.name for one in self._toolkit.instances(Role.RMM)]
+        return "rmm" if "rmm" in names else next(iter(names), None)
+
+    async def devices(
+        self,
+        ctx: Context,
+        client_id: str | None,
+        *,
+        kind: DeviceKind | None = None,
+        os: OsFamily | None = None,
+        search: str | None = None,
+        include_missing: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Listing[Device]:
+        """Return devices of one client, or of every client in scope."""
+        if offset < 0 or (limit is not None and limit < 0):
+            raise InvalidParameters(
+                "limit and offset cannot be negative",
+                suggestion="Leave them out to see every device.",
+            )
+        clients = await self._toolkit.get(Clients)
+        if client_id is not None:
+            ids = [(await clients.get(ctx, client_id)).id]
+        else:
+            ids = [client.id for client in (await clients.list(ctx)).items]
+        query = devices.select().where(DeviceRow.client_id.in_(ids))
+        if kind is not None:
+            query = query.where(DeviceRow.type == kind)
+        if os is not None:
+            query = query.where(DeviceRow.os == os)
+        if search:
+            query = query.where(DeviceRow.folded.contains(devices.folded(search.strip())))
+        if not include_missing:
+            query = query.where(DeviceRow.missing_since.is_null())
+
+        def read(_tx: Tx) -> Listing[Device]:
+            page = query.order_by(DeviceRow.id).offset(offset or None).limit(limit)
+            items = tuple(devices.device_of(row) for row in page.tuples())
+            whole = limit is None and not offset
+            return Listing(items=items, total=len(items) if whole else query.count())
+
+        return await self._store.read(read)
+
+    async def device(self, ctx: Context, ref: str, *, client_id: str | None = None) -> Device:
+        """Return one device by `client/device`, or by id, name or hostname within a client."""
+        scope = ctx.scope.clients
+        return await self._store.read(lambda _tx: lookup.find(scope, ref, client_id))
+
+    async def device_links(self, ctx: Context, device_id: str) -> tuple[Link, ...]:
+        """Return every link of a device."""
+        scope = ctx.scope.clients
+        return await self._store.read(
+            lambda _tx: lookup.links_of(lookup.find(scope, device_id, None).id)
+        )
+
+    async def sites(self, ctx: Context, client_id: str) -> Listing[Site]:
+        """Return the client's sites."""
+        ctx.require_client(client_id)
+
+        def read(_tx: Tx) -> Listing[Site]:
+            query: Any = SiteRow.select(SiteRow.id, SiteRow.client_id, SiteRow.name)
+            rows = query.where(SiteRow.client_id == client_id).order_by(SiteRow.id).tuples()
+            items = tuple(Site(id=row[0], client_id=row[1], name=row[2]) for row in rows)
+            return Listing(items=items, total=len(items))
+
+        return await self._store.read(read)
+
+    async def site_link(self, ctx: Context, site_id: str, instance: str) -> str | None:
+        """Return a console's id of one of our sites."""
+        ctx.require_client(site_id.partition("/")[0])
+
+        def read(_tx: Tx) -> str | None:
+            query: Any = LinkRow.select(LinkRow.external_id).where(
+                (LinkRow.kind == LinkKind.SITE)
+                & (LinkRow.our_id == site_id)
+                & (LinkRow.instance == instance)
+                & LinkRow.missing_since.is_null()
+            )
+            return next((row[0] for row in query.tuples()), None)
+
+        return await self._store.read(read)
+
+    async def targets(
+        self, ctx: Context, client_ids: Sequence[str]
+    ) -> AsyncIterator[tuple[str, Sequence[DeviceLinks]]]:
+        """Yield each client with its present devices and their links; two queries for many clients."""
+        for client_id in client_ids:
+            ctx.require_client(client_id)
+        ids = list(dict.fromkeys(client_ids))
+        counts = await self._store.read(lambda _tx: lookup.device_counts(ids))
+        for batch in _batches(ids, counts):
+            found = await self._store.read(
+                lambda _tx, batch=batch: lookup.devices_with_links(batch)  # type: ignore[misc]
+            )
+            for client_id in batch:
+                yield client_id, found[client_id]
+
+    async def client_links(
+        self, ctx: Context, client_ids: Sequence[str]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Return client id -> instance -> external id."""
+        for client_id in client_ids:
+            ctx.require_client(client_id)
+        return await self._store.read(lambda _tx: lookup.client_links(client_ids))
+
+    async def client_devices(
+        self, ctx: Context, client_ids: Sequence[str]
+    ) -> Mapping[str, DeviceFigures]:
+        """Return how many devices each client has, and its id in the default RMM."""
+        for client_id in client_ids:
+            ctx.require_client(client_id)
+        default = self._default()
+
+        def read(_tx: Tx) -> Mapping[str, DeviceFigures]:
+            counts = lookup.device_counts(list(client_ids))
+            links = lookup.client_links(client_ids) if default else {}
+            return {
+                client_id: DeviceFigures(
+                    count=counts.get(client_id, 0),
+                    rmm_id=links[client_id].get(default) if default else None,
+                )
+                for client_id in client_ids
+            }
+
+        return await self._store.read(read)
+
+    async def client_by_link(self, ctx: Context, instance: str, external_id: str) -> str | None:
+        """Return our id of a console's client."""
+        scope = ctx.scope.clients
+        return await self._store.read(
+            lambda _tx: lookup.our_client(scope, LinkKind.CLIENT, instance, external_id)
+        )
+
+    async def device_by_link(self, ctx: Context, instance: str, external_id: str) -> str | None:
+        """Return our id of a console's device."""
+        scope = ctx.scope.clients
+        return await self._store.read(
+            lambda _tx: lookup.our_client(scope, LinkKind.DEVICE, instance, external_id)
+        )
+
+    async def link_client(
+        self, ctx: Context, client_id: str, instance: str, external_id: str
+    ) -> Link:
+        """Say which of a console's clients is ours."""
+        self._toolkit.instance(instance)
+        external_id = _checked_external_id(external_id)
+        client = await (await self._toolkit.get(Clients)).get(ctx, client_id)
+
+        return await self._write(
+            ctx, lambda tx: byhand.link_client(tx, ctx.scope, client.id, instance, external_id)
+        )
+
+    async def link_device(
+        self, ctx: Context, device_ref: str, instance: str, external_id: str
+    ) -> Link:
+        """Say which of a console's devices is ours."""
+        self._toolkit.instance(instance)
+        external_id = _checked_external_id(external_id)
+        scope, default = ctx.scope.clients, self._default()
+
+        return await self._write(
+            ctx,
+            lambda tx: byhand.link_device(tx, scope, device_ref, instance, external_id, default),
+        )
+
+    async def add_device(
+        self,
+        ctx: Context,
+        client_id: str,
+        name: str,
+        *,
+        instance: str,
+        external_id: str,
+        os: OsFamily = OsFamily.OTHER,
+        kind: DeviceKind = DeviceKind.OTHER,
+    ) -> Device:
+        """Record a device that no console lists."""
+        self._toolkit.instance(instance)
+        external_id = _checked_external_id(external_id)
+        label = tidy(name)
+        if not label:
+            raise InvalidParameters(
+                "the device's name is empty", suggestion="Give a name such as web-01."
+            )
+        client = await (await self._toolkit.get(Clients)).get(ctx, client_id)
+        made = VendorDevice(
+            external_id=external_id,
+            client_external_id=client.id,
+            name=label,
+            hostname=label,
+            kind=kind,
+            os=os,
+        )
+        default = self._default()
+
+        return await self._write(
+            ctx, lambda tx: byhand.add_device(tx, ctx.scope, made, instance, default)
+        )
+
+    async def sync(
+        self,
+        ctx: Context,
+        instances: Sequence[str] = (),
+        *,
+        client_id: str | None = None,
+        create_clients: bool = False,
+    ) -> SyncReport:
+        """Bring clients, sites and devices up to date with these instances."""
+        clients = await self._toolkit.get(Clients)
+        offers = self._offers(instances)
+        only = None if client_id is None else (await clients.get(ctx, client_id)).id
+        if create_clients and ctx.scope.clients is not None:
+            raise InvalidParameters(
+                "you may not add clients outside your own", suggestion="Sync without --create."
+            )
+        known = {one.id: one for one in (await clients.list(ctx, include_deleted=True)).items}
+        links = await self._store.read(lambda _tx: _client_links(sorted(offers)))
+        default = self._default()
+
+        async def record(listed: Listed) -> Counts:
+            return await self._write(ctx, lambda tx: reconcile(tx, listed, default))
+
+        syncing = Syncing(
+            ctx=ctx,
+            clients=clients,
+            known=known,
+            links=links,
+            record=record,
+            only=only,
+            create=create_clients,
+            offers=offers,
+        )
+        results = await syncing.run()
+        return SyncReport(
+            instances=results,
+            unmatched=tuple(syncing.unmatched),
+            doubts=await self._doubts(ctx, sorted(offers)),
+            recorded=ctx.records,
+        )
+
+    def _offers(self, instances: Sequence[str]) -> dict[str, tuple[type, ...]]:
+        """Return what each wanted instance can list; raise where one is unknown or lists nothing."""
+        if not instances:
+            return {
+                one.name: one.adapter.offers
+                for one in self._toolkit.instances()
+                if ListsDevices in one.adapter.offers or ListsClients in one.adapter.offers
+            }
+        found = {}
+        for name in instances:
+            offers = self._toolkit.instance(name).adapter.offers
+            if ListsDevices not in offers and ListsClients not in offers:
+                raise NotSupported(
+                    f"{name} lists neither clients nor devices",
+                    suggestion="Add its devices with: msp-toolkit device add",
+                    instance=name,
+                )
+            found[name] = offers
+        return found
+
+    async def _doubts(self, ctx: Context, instances: Sequence[str]) -> tuple[Doubt, ...]:
+        scope = ctx.scope
+
+        def read(_tx: Tx) -> tuple[Doubt, ...]:
+            query: Any = LinkRow.select(
+                LinkRow.instance,
+                LinkRow.external_id,
+                LinkRow.our_id,
+                LinkRow.maybe,
+                LinkRow.client_id,
+            ).where(
+                LinkRow.instance.in_(list(instances))
+                & (LinkRow.kind == LinkKind.DEVICE)
+                & (LinkRow.maybe != [])
+                & LinkRow.missing_since.is_null()
+            )
+            return tuple(
+                Doubt(instance=row[0], external_id=row[1], device_id=row[2], maybe=tuple(row[3]))
+                for row in query.order_by(LinkRow.instance, LinkRow.external_id).tuples()
+                if scope.allows_client(row[4])
+            )
+
+        return await self._store.read(read)
+
+
+def _client_links(instances: Sequence[str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    query: Any = LinkRow.select(LinkRow.instance, LinkRow.external_id, LinkRow.our_id).where(
+        LinkRow.instance.in_(list(instances)) & (LinkRow.kind == LinkKind.CLIENT)
+    )
+    for instance, external_id, our_id in query.tuples():
+        found.setdefault(instance, {})[external_id] = our_id
+    return found
+
+
+def _batches(ids: Sequence[str], counts: Mapping[str, int]) -> list[list[str]]:
+    """Put clients together so that each part holds a bounded number of devices."""
+    batches: list[list[str]] = []
+    room = 0
+    for client_id in ids:
+        size = counts.get(client_id, 0)
+        if not batches or size > room or len(batches[-1]) >= 500:
+            batches.append([])
+            room = _TOGETHER
+        batches[-1].append(client_id)
+        room -= size
+    return batches
+
+
+def _checked_external_id(external_id: str) -> str:
+    external_id = external_id.strip()
+    if not external_id or len(external_id) > 500 or not external_id.isprintable():
+        raise InvalidParameters(
+            "the console's id is empty or not printable",
+            suggestion="Give the id as the console shows it, or the address for SSH.",
+            parameter="external_id",
+        )
+    return external_id

@@ -1,0 +1,262 @@
+"""Sync: ask every console at once, find out whose clients its clients are, and record one listing after the other."""
+
+import asyncio
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from attrs import define, field, frozen
+
+from msp_clients.api import Clients, NewClient
+from msp_core.v1 import (
+    Client,
+    Context,
+    ListsClients,
+    ListsDevices,
+    MspError,
+    Quarantined,
+    VendorClient,
+    VendorDevice,
+    VendorSite,
+)
+from msp_inventory.api import InstanceSync, Unmatched
+from msp_inventory.devices import folded
+from msp_inventory.reconcile import Counts, Listed
+from msp_inventory.sayings import tidy
+
+log = logging.getLogger(__name__)
+_TELL_EVERY = 250
+_NAMELESS = "client"
+
+
+@frozen(kw_only=True)
+class Answer:
+    """Everything one console listed."""
+
+    clients: Sequence[VendorClient]
+    sites: Sequence[VendorSite]
+    devices: Sequence[VendorDevice]
+    quarantined: Sequence[Quarantined]
+    lists_clients: bool
+    lists_devices: bool
+    started_at: datetime
+
+
+@frozen(kw_only=True)
+class Mapped:
+    """Whose clients a console's clients are."""
+
+    client_of: dict[str, str]
+    created: int
+    unmatched: tuple[Unmatched, ...]
+
+
+@define
+class Syncing:
+    """One sync of several instances: they are asked at the same time, recorded one after the other.
+
+    `links` are the known client links: instance -> external id -> our client id. `record` writes one listing.
+    """
+
+    ctx: Context
+    clients: Clients
+    known: dict[str, Client]
+    links: dict[str, dict[str, str]]
+    record: Callable[[Listed], Awaitable[Counts]]
+    only: str | None
+    create: bool
+    offers: dict[str, tuple[type, ...]]
+    unmatched: list[Unmatched] = field(factory=list)
+    _turn: asyncio.Lock = field(factory=asyncio.Lock)
+    _seen: Counter[str] = field(factory=Counter)
+
+    async def run(self) -> tuple[InstanceSync, ...]:
+        """Sync every instance; one that fails is reported and stops no other."""
+        names = sorted(self.offers)
+        return tuple(await asyncio.gather(*(self._one(name) for name in names)))
+
+    async def _one(self, instance: str) -> InstanceSync:
+        started = time.perf_counter()
+        answer: Answer | None = None
+        try:
+            answer = await self._ask(instance)
+            async with (
+                self._turn
+            ):  # one machine in two consoles: the second must see what the first recorded
+                mapped = await self._map(instance, answer)
+                counts = await self.record(self._listed(instance, answer, mapped))
+        except MspError as error:
+            return self._failed(instance, started, answer, error.message, error.code)
+        except Exception as error:
+            log.exception("sync of %s failed", instance)
+            text = f"unexpected {type(error).__name__}; the log holds the details"
+            return self._failed(instance, started, answer, text, "SYSTEM_ERROR")
+        self.unmatched += mapped.unmatched
+        return InstanceSync(
+            instance=instance,
+            complete=True,
+            listed_clients=len(answer.clients),
+            listed_devices=len(answer.devices),
+            clients_created=mapped.created,
+            clients_linked=counts.clients_linked,
+            sites=counts.sites,
+            devices_created=counts.devices_created,
+            devices_updated=counts.devices_updated,
+            devices_missing=counts.devices_missing,
+            devices_returned=counts.devices_returned,
+            rows_written=counts.rows_written + mapped.created,
+            duration_s=round(time.perf_counter() - started, 3),
+            quarantined=tuple(answer.quarantined),
+        )
+
+    def _failed(
+        self, instance: str, started: float, answer: Answer | None, text: str, code: str
+    ) -> InstanceSync:
+        return InstanceSync(
+            instance=instance,
+            complete=False,
+            listed_clients=len(answer.clients) if answer else 0,
+            listed_devices=len(answer.devices) if answer else 0,
+            duration_s=round(time.perf_counter() - started, 3),
+            error=text,
+            error_code=code,
+        )
+
+    async def _ask(self, instance: str) -> Answer:
+        """Read the console's whole listing; an error half way loses the answer, never a device."""
+        offers = self.offers[instance]
+        adapter = await self.ctx.adapter(instance)
+        started_at = self.ctx.now()
+        clients, sites, devices = (_Gathered(what) for what in ("client", "site", "device"))
+        lists_clients, lists_devices = ListsClients in offers, ListsDevices in offers
+        if lists_clients:
+            async for client in adapter.list_clients(self.ctx):
+                clients.add(client)
+            async for site in adapter.list_sites(self.ctx):
+                sites.add(site)
+        wanted = self._wanted(instance, clients.items)
+        if lists_devices and wanted != ():
+            async for device in adapter.list_devices(self.ctx, wanted):
+                devices.add(device)
+                if not len(devices.items) % _TELL_EVERY:
+                    self._tell(instance, len(devices.items))
+            self._tell(instance, len(devices.items))
+        return Answer(
+            clients=clients.items,
+            sites=sites.items,
+            devices=devices.items,
+            quarantined=[*clients.quarantined, *sites.quarantined, *devices.quarantined],
+            lists_clients=lists_clients,
+            lists_devices=lists_devices,
+            started_at=started_at,
+        )
+
+    def _wanted(self, instance: str, listed: Sequence[VendorClient]) -> tuple[str, ...] | None:
+        """Return the console's ids of the only client asked for, None for everything."""
+        if self.only is None:
+            return None
+        client = self.known[self.only]
+        linked = self.links.get(instance, {})
+        return tuple(
+            one.external_id
+            for one in listed
+            if linked.get(one.external_id) == client.id
+            or (one.external_id not in linked and folded(tidy(one.name)) == folded(client.name))
+        )
+
+    def _tell(self, instance: str, devices: int) -> None:
+        self._seen[instance] = devices
+        total = sum(self._seen.values())
+        self.ctx.progress.update(total, None, "devices listed")
+
+    async def _map(self, instance: str, answer: Answer) -> Mapped:
+        """Decide whose clients the console's clients are: by link, by the same name, by making them."""
+        linked = self.links.setdefault(instance, {})
+        names = {one.external_id: tidy(one.name) for one in answer.clients}
+        if not answer.lists_clients:
+            names = {one.client_external_id: one.client_external_id for one in answer.devices}
+        client_of: dict[str, str] = {}
+        strangers: dict[str, str] = {}
+        for external_id, name in names.items():
+            if external_id in linked:
+                client = self.known.get(linked[external_id])
+                if client is not None and client.deleted_at is None:
+                    client_of[external_id] = client.id
+            else:
+                strangers[external_id] = name or f"{_NAMELESS} {external_id}"
+        client_of.update(self._same_names(strangers, frozenset(linked.values())))
+        left = {key: name for key, name in strangers.items() if key not in client_of}
+        created = 0
+        if left and self.create and self.only is None:
+            made = await self.clients.create_many(
+                self.ctx, [NewClient(name=name) for name in left.values()]
+            )
+            self.known.update({client.id: client for client in made})
+            client_of.update(zip(left, (client.id for client in made), strict=True))
+            created, left = len(made), {}
+        if self.only is not None:
+            client_of = {key: ours for key, ours in client_of.items() if ours == self.only}
+            left = {}
+        linked.update(client_of)
+        counted = Counter(device.client_external_id for device in answer.devices)
+        unmatched = tuple(
+            Unmatched(instance=instance, external_id=key, name=name, devices=counted[key])
+            for key, name in left.items()
+        )
+        return Mapped(
+            client_of=client_of,
+            created=created,
+            unmatched=unmatched if self.ctx.scope.clients is None else (),
+        )
+
+    def _same_names(self, strangers: dict[str, str], taken: frozenset[str]) -> dict[str, str]:
+        """Match a console's new client to ours where exactly one on each side has the name."""
+        ours: dict[str, list[str]] = defaultdict(list)
+        for client in self.known.values():
+            if client.deleted_at is None and client.id not in taken:
+                ours[folded(client.name)].append(client.id)
+        theirs = Counter(folded(name) for name in strangers.values())
+        return {
+            external_id: ours[folded(name)][0]
+            for external_id, name in strangers.items()
+            if theirs[folded(name)] == 1 and len(ours.get(folded(name), ())) == 1
+        }
+
+    def _listed(self, instance: str, answer: Answer, mapped: Mapped) -> Listed:
+        only = None if self.only is None else frozenset({self.only})
+        return Listed(
+            instance=instance,
+            clients=answer.clients,
+            sites=answer.sites,
+            devices=answer.devices,
+            client_of=mapped.client_of,
+            only=only if self.ctx.scope.clients is None else only or self.ctx.scope.clients,
+            lists_clients=answer.lists_clients,
+            lists_devices=answer.lists_devices,
+            started_at=answer.started_at,
+        )
+
+
+class _Gathered:
+    """Items of one kind, each id once; what cannot be used is kept apart with the reason."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.items: list[Any] = []
+        self.quarantined: list[Quarantined] = []
+        self._ids: set[str] = set()
+
+    def add(self, item: Any) -> None:
+        """Take an item as the adapter gave it."""
+        if isinstance(item, Quarantined):
+            self.quarantined.append(item)
+        elif not isinstance(item.external_id, str) or not item.external_id:
+            self.quarantined.append(Quarantined(self.what, "it has no id", str(item.external_id)))
+        elif item.external_id in self._ids:
+            self.quarantined.append(Quarantined(self.what, "listed twice", item.external_id))
+        else:
+            self._ids.add(item.external_id)
+            self.items.append(item)
