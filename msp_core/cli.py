@@ -22,22 +22,17 @@ if TYPE_CHECKING:
     from msp_core.toolkit import Toolkit
 
 USAGE = 64
-UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+UsageError: Any = typer.BadParameter.__bases__[0]
 """Typer keeps the base of its usage errors private; its public subclass leads there."""
-_GROUP_HELP = {
-    "config": "Look at the configuration and check it.",
-    "credential": "Keep the secrets that adapters need.",
-    "plugin": "See, enable and disable what is installed.",
-}
 
 
 class Session:
     """What one run of the program knows: the root options, and the toolkit once it is needed."""
 
-    def __init__(self) -> None:
-        self.config: str | None = None
-        self.safe_mode = False
-        self.verbose = False
+    def __init__(self, config: str | None, safe_mode: bool, verbose: bool) -> None:
+        self.config = config
+        self.safe_mode = safe_mode
+        self.verbose = verbose
         self.overrides: dict[str, Any] = {}
         self._toolkit: Toolkit | None = None
         self._tree: Mapping[str, Any] | None = None
@@ -116,23 +111,24 @@ class Branch(TyperGroup):
         if "commands" in entry:
             branch = Branch(
                 name=cmd_name,
-                help=_group_help(cmd_name, entry),
+                short_help=", ".join(sorted(entry["commands"])),
                 rich_markup_mode=None,
                 no_args_is_help=True,
             )
             branch.node = entry["commands"]
             return branch
-        if _only_lists(ctx):
-            return TyperCommand(cmd_name, help=entry["summary"], rich_markup_mode=None)
-        return ctx.find_root().obj.command(entry["name"])
+        return TyperCommand(cmd_name, help=entry["summary"], rich_markup_mode=None)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and args[0] not in self.children(ctx) and not args[0].startswith("-"):
+        entry = self.children(ctx).get(args[0]) if args else None
+        if entry is None and args and not args[0].startswith("-"):
             near = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" See: {ctx.command_path} --help"
-            raise typer.BadParameter(f"There is no command {args[0]!r}.{hint}", ctx=ctx)
-        ctx.meta["msp_running"] = True
-        return super().resolve_command(ctx, args)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"There is no command {args[0]!r}.{hint}", ctx=ctx)
+        name, command, rest = super().resolve_command(ctx, args)
+        if entry is not None and "commands" not in entry:
+            command = _session(ctx).command(entry["name"])
+        return name, command, rest
 
 
 class Root(Branch):
@@ -142,25 +138,18 @@ class Root(Branch):
         return _session(ctx).tree()
 
 
-def _only_lists(ctx: Any) -> bool:
-    return not ctx.meta.get("msp_running") or ctx.resilient_parsing
-
-
 def _session(ctx: Any) -> Session:
+    """Return the session of this run, made from the root options; commands are looked up before the callback runs."""
     root = ctx.find_root()
     if not isinstance(root.obj, Session):
-        root.obj = Session()
-        for name in ("config", "safe_mode", "verbose"):
-            setattr(root.obj, name, root.params.get(name) or getattr(root.obj, name))
+        given = root.params
+        root.obj = Session(
+            given.get("config"), bool(given.get("safe_mode")), bool(given.get("verbose"))
+        )
+        for item in given.get("set_") or ():
+            _override(root.obj.overrides, item)
     session: Session = root.obj
     return session
-
-
-def _group_help(name: str, entry: Mapping[str, Any]) -> str:
-    if name in _GROUP_HELP:
-        return _GROUP_HELP[name]
-    summaries: list[str] = entry["plugins"]
-    return max(set(summaries), key=lambda one: (summaries.count(one), one)) if summaries else ""
 
 
 def _version(value: bool) -> None:
@@ -180,7 +169,6 @@ app = typer.Typer(
 
 @app.callback()
 def root(
-    ctx: typer.Context,
     config: Annotated[
         str | None,
         typer.Option("--config", metavar="FILE", help="Configuration file.", is_eager=True),
@@ -195,14 +183,12 @@ def root(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Write the full log to stderr.")
     ] = False,
-    version: Annotated[  # noqa: ARG001, its callback has already answered
+    version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    session = _session(ctx)
-    session.config, session.safe_mode, session.verbose = config, safe_mode, verbose
-    for item in set_ or ():
-        _override(session.overrides, item)
+    """Declare the options of every command; `_session` reads them."""
+    del config, set_, safe_mode, verbose, version
 
 
 def _override(into: dict[str, Any], item: str) -> None:

@@ -304,7 +304,7 @@ class Config:
                 f"{self.origin(path)}: {path}.api_key_env: {adapter.title} takes no single API key; it needs {needed}."
             )
             del options["api_key_env"]
-        settings = self._structure(options, type_, path, problems)
+        settings: Any = self._structure(options, type_, path, problems)
         if settings is None:
             return None
         return Instance(name=name, adapter=adapter, settings=settings, origin=self.origin(path))
@@ -345,8 +345,8 @@ class Config:
     def _fold(
         self, name: str, section: Mapping[str, Any], path: str, problems: list[Problem]
     ) -> None:
-        adapters = self.data.setdefault("adapters", {})
-        if not hasattr(adapters, "setdefault"):
+        adapters: Any = self.data.setdefault("adapters", {})
+        if not isinstance(adapters, dict):
             return  # instances() says what is wrong with it
         if name in adapters:
             problems.append(

@@ -124,8 +124,6 @@ def groups(index: Index) -> Mapping[str, Any]:
             *path, last = tool["cli"].split()
             place = tree
             for word in path:
-                inner = place.setdefault(word, {"commands": {}, "plugins": []})
-                inner.setdefault("plugins", []).append(entry.summary)
-                place = inner.setdefault("commands", {})
-            place[last] = {**place.get(last, {}), **tool}
+                place = place.setdefault(word, {"commands": {}}).setdefault("commands", {})
+            place[last] = tool
     return tree

@@ -1,0 +1,54 @@
+"""Run a command line inside the test's process."""
+
+import contextlib
+import io
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from msp_core.testing.workspace import isolated
+
+
+@frozen(kw_only=True)
+class Done:
+    """What a command line came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_cli(
+    *words: str, cwd: Path | None = None, env: Mapping[str, str] | None = None, stdin: str = ""
+) -> Done:
+    """Run `msp-toolkit WORDS` and return exit code and output.
+
+    Without `cwd` it runs in an empty temporary folder; home and caches are isolated either way, and no `MSP_` variable
+    of the caller is seen. Nothing is a terminal.
+    """
+    from msp_core import cli
+
+    with contextlib.ExitStack() as stack:
+        folder = cwd or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(isolated(folder, env or {}))
+        out, err = io.StringIO(), io.StringIO()
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        stack.enter_context(_stdin(stdin))
+        try:
+            code = cli.run(list(words))
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+        return Done(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+@contextlib.contextmanager
+def _stdin(text: str) -> Iterator[None]:
+    before, sys.stdin = sys.stdin, io.StringIO(text)
+    try:
+        yield
+    finally:
+        sys.stdin = before
