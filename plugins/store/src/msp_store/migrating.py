@@ -15,6 +15,7 @@ from msp_core.v1 import Migrations, PluginError
 from msp_store import failures
 from msp_store.columns import ColumnKind, ColumnSpec
 from msp_store.databases import quoted
+from msp_store.drivers import peewee
 from msp_store.models import from_micros, to_micros
 from msp_store.transaction import Transaction
 
@@ -46,14 +47,19 @@ class Ledger:
 
     def applied(self, tx: Transaction) -> dict[tuple[str, str], datetime]:
         """Read the ledger; empty where there is none yet."""
-        if not _has_ledger(tx):
-            return {}
-        cursor = tx.db.execute_sql(f"SELECT plugin, name, applied_at FROM {_LEDGER}")  # noqa: S608
-        return {(plugin, name): from_micros(at) for plugin, name, at in cursor.fetchall()}
+        return _read_ledger(tx) if _has_ledger(tx) else {}
 
     def pending(self, tx: Transaction) -> tuple[Upgrade, ...]:
-        """Return the steps not applied yet; raise StoreError where the database knows steps we do not."""
-        applied = self.applied(tx)
+        """Return the steps not applied yet; raise StoreError where the database knows steps we do not.
+
+        One query. Where there is no ledger the transaction may be of no further use.
+        """
+        try:
+            applied = _read_ledger(tx)
+        except peewee.DatabaseError as error:
+            if not _is_missing_table(error):
+                raise
+            return self.steps
         known = {(step.plugin, step.name) for step in self.steps}
         for plugin in self._records:
             unknown = sorted(
@@ -79,6 +85,16 @@ class Ledger:
             (step.plugin, step.name, to_micros(tx.now)),
         )
         return True
+
+
+def _read_ledger(tx: Transaction) -> dict[tuple[str, str], datetime]:
+    cursor = tx.db.execute_sql(f"SELECT plugin, name, applied_at FROM {_LEDGER}")  # noqa: S608
+    return {(plugin, name): from_micros(at) for plugin, name, at in cursor.fetchall()}
+
+
+def _is_missing_table(error: Exception) -> bool:
+    inner = failures.original(error)
+    return getattr(inner, "sqlstate", None) == "42P01" or "no such table" in str(inner)
 
 
 def _has_ledger(tx: Transaction) -> bool:

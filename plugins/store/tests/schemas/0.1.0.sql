@@ -1,0 +1,14 @@
+BEGIN TRANSACTION;
+CREATE TABLE "msp_migrations" ("plugin" TEXT NOT NULL, "name" TEXT NOT NULL, "applied_at" INTEGER NOT NULL, PRIMARY KEY ("plugin", "name")) WITHOUT ROWID;
+INSERT INTO "msp_migrations" VALUES('store','m0001_initial',1795219200000000);
+CREATE TABLE "outbox" ("id" INTEGER PRIMARY KEY AUTOINCREMENT, "name" TEXT NOT NULL, "payload" TEXT NOT NULL, "created_at" INTEGER NOT NULL, "due_at" INTEGER NOT NULL, "done_at" INTEGER, "lease_owner" TEXT, "lease_until" INTEGER);
+INSERT INTO "outbox" VALUES(1,'health.changed','{"run_id":"r0"}',1795219200000000,1795219200000000,NULL,NULL,NULL);
+INSERT INTO "outbox" VALUES(2,'health.changed','{"run_id":"r1"}',1795219200000000,1795219200000000,NULL,NULL,NULL);
+INSERT INTO "outbox" VALUES(3,'health.changed','{"run_id":"r2"}',1795219200000000,1795219200000000,NULL,NULL,NULL);
+CREATE TABLE "outbox_deliveries" ("event_id" INTEGER NOT NULL REFERENCES "outbox" ("id") ON DELETE CASCADE, "subscriber" TEXT NOT NULL, "attempts" INTEGER NOT NULL DEFAULT 0, "last_error" TEXT NOT NULL DEFAULT '', "delivered_at" INTEGER, "dead_at" INTEGER, PRIMARY KEY ("event_id", "subscriber")) WITHOUT ROWID;
+INSERT INTO "outbox_deliveries" VALUES(1,'alerts',1,'',1,NULL);
+CREATE INDEX "outbox_open" ON "outbox" ("due_at", "id") WHERE done_at IS NULL;
+CREATE INDEX "outbox_done_at" ON "outbox" ("done_at");
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('outbox',3);
+COMMIT;
