@@ -124,8 +124,13 @@ def within(target: str, *modules: str) -> bool:
     return any(target == module or target.startswith(f"{module}.") for module in modules)
 
 
-def between_packages(package: Package, target: str, known: dict[str, Package]) -> str | None:
-    """Name the rule that an import across packages breaks."""
+def between_packages(
+    package: Package, target: str, known: dict[str, Package], *, is_testing: bool
+) -> str | None:
+    """Name the rule that an import across packages breaks.
+
+    A module named `testing` is for tests, its own and those of others, and may use the test kit.
+    """
     top = target.partition(".")[0]
     if top == "httpx" and package.name != "msp_http":
         return "only plugins/http imports httpx"
@@ -136,7 +141,7 @@ def between_packages(package: Package, target: str, known: dict[str, Package]) -
         return "the kernel imports nothing above it"
     if other.layer is Layer.KERNEL:
         open_modules = ["msp_core.v1"]
-        if package.layer is Layer.LAB:
+        if is_testing:
             open_modules.append("msp_core.testing")
         return None if within(target, *open_modules) else "plugins import msp_core.v1 alone"
     if other.layer in {Layer.LEAF, Layer.SURFACE, Layer.LAB, Layer.BUNDLE}:
@@ -161,7 +166,7 @@ def within_package(package: Package, module: Path, found: Import) -> str | None:
     top = found.target.partition(".")[0]
     if top in sys.stdlib_module_names or within(found.target, "msp_core.v1"):
         return None
-    if module.name == "plugin.py":
+    if module == package.folder / "plugin.py":
         return "plugin.py imports msp_core.v1 and the standard library alone"
     light = top == "attrs" or (top.startswith("msp_") and within(found.target, f"{top}.api"))
     if module.name == "tools.py" and not light:
@@ -177,7 +182,9 @@ def violations(root: Path) -> list[str]:
         for module in sorted(package.folder.rglob("*.py")):
             tree = ast.parse(module.read_text(encoding="utf-8"), filename=str(module))
             for found in imports_of(tree):
-                rule = between_packages(package, found.target, known)
+                rule = between_packages(
+                    package, found.target, known, is_testing=module.stem == "testing"
+                )
                 rule = rule or within_package(package, module, found)
                 if rule:
                     where = f"{module.relative_to(root)}:{found.line}"

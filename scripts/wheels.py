@@ -63,7 +63,7 @@ class Wheel:
     @property
     def tests(self) -> Path:
         """The folder of the tests that belong to this distribution alone."""
-        return self.source / "tests" if self.source != ROOT else ROOT / "tests" / "core"
+        return self.source / "tests" if self.source != ROOT else ROOT / "tests" / "kernel"
 
 
 def build(target: Path) -> dict[str, Wheel]:

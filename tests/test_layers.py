@@ -131,6 +131,14 @@ def test_a_breach_is_named(house: Path, plugin_id: str, name: str, text: str, ru
     assert f"/{name}:" in broken
 
 
+def test_a_testing_module_may_use_the_kit(house: Path) -> None:
+    """What a plugin offers to tests may stand on the test kit; its other modules may not."""
+    files = dict.fromkeys(["testing.py", "run.py"], "from msp_core.testing import kit\n")
+    plant(house, "health", files, requires="msp-core")
+    (broken,) = layers.violations(house)
+    assert "/run.py:1" in broken
+
+
 def test_the_kernel_knows_no_plugin(house: Path) -> None:
     """The kernel may not import what stands on it, not even inside a function."""
     (house / "msp_core" / "cli.py").write_text(
