@@ -1,8 +1,30 @@
-"""The vendor lab: its commands, and the references to its credentials."""
+"""The vendor lab: its commands, the references to its credentials, and a fleet with no vendor."""
 
 from collections.abc import Iterable
 
-from msp_core.v1 import Effect, SecretProvider, Surface, Tool, hookimpl
+from msp_core.v1 import (
+    Adapter,
+    ConditionFacts,
+    ConnectivityFacts,
+    CpuFacts,
+    DeploysAgents,
+    DiskFacts,
+    Effect,
+    Granularity,
+    ListsClients,
+    ListsDevices,
+    MemoryFacts,
+    Mode,
+    ReadsAlerts,
+    Role,
+    RunsCommands,
+    SecretProvider,
+    ServiceFacts,
+    Source,
+    Surface,
+    Tool,
+    hookimpl,
+)
 
 _PEOPLE = frozenset({Surface.CLI, Surface.PYTHON})
 
@@ -59,4 +81,37 @@ def msp_secret_providers() -> Iterable[SecretProvider]:
         factory="msp_lab.secrets:create",
         writable=False,
         order=90,
+    )
+
+
+@hookimpl
+def msp_adapters() -> Iterable[Adapter]:
+    """Offer the lab's fleet without any vendor or HTTP in between."""
+    yield Adapter(
+        id="mock",
+        title="Mock RMM (made-up fleet)",
+        role=Role.RMM,
+        factory="msp_lab.mock:create",
+        settings="msp_lab.mock_settings:MockSettings",
+        offers=(ListsClients, ListsDevices, ReadsAlerts, RunsCommands, DeploysAgents),
+    )
+
+
+@hookimpl
+def msp_sources() -> Iterable[Source]:
+    """Offer every fact of the made-up fleet."""
+    yield Source(
+        id="mock.facts",
+        adapter="mock",
+        facts=(
+            CpuFacts,
+            MemoryFacts,
+            DiskFacts,
+            ServiceFacts,
+            ConnectivityFacts,
+            ConditionFacts,
+        ),
+        read="msp_lab.mock:read",
+        granularity=Granularity.FLEET,
+        mode=Mode.LIVE,
     )

@@ -118,15 +118,17 @@ class World:
             maintenance=self._maintenance.get(device.number),
         )
 
-    def views(self, vendor: str, client: Client | None = None) -> list[View]:
-        """Return the devices a vendor knows now, vanished ones left out."""
+    def views(self, vendor: str | None, client: Client | None = None) -> list[View]:
+        """Return the devices a vendor (None: any) knows now, vanished ones left out."""
         devices = self.fleet.client_devices(client) if client else self.fleet.devices()
-        views = [self.view(device) for device in devices if vendor in device.vendors]
+        known = (device for device in devices if vendor in (None, *device.vendors))
+        views = [self.view(device) for device in known]
         return [view for view in views if view.reading.present]
 
-    def find(self, vendor: str, number: int) -> View | None:
+    def find(self, vendor: str | None, number: int) -> View | None:
+        """Return a device by its number in the lab if this vendor (None: any) knows it now."""
         device = self.fleet.device(number)
-        if device is None or vendor not in device.vendors:
+        if device is None or vendor not in (None, *device.vendors):
             return None
         view = self.view(device)
         return view if view.reading.present else None
