@@ -1,0 +1,1 @@
+"""NinjaOne (formerly NinjaRMM) as an adapter."""
