@@ -95,6 +95,19 @@ async def test_every_part_of_the_form(each_store, package):
     assert pairs == [*only, (store.dialect, 1, "none")]
 
 
+async def test_text_sorts_by_code_point_on_any_server(postgresql_store):
+    """Every text column says its collation, so that the server's locale does not decide the order."""
+    store = postgresql_store()
+
+    def collations(tx):
+        return tx.db.execute_sql(
+            "SELECT DISTINCT collation_name FROM information_schema.columns"
+            " WHERE table_schema = current_schema() AND data_type = 'text'"
+        ).fetchall()
+
+    assert await store.read(collations) == [("C",)]
+
+
 async def test_nothing_to_do_costs_one_query(each_store):
     """Opening a database that is up to date asks the ledger, and nothing more."""
     store = each_store()

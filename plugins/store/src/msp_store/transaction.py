@@ -42,12 +42,12 @@ class Transaction:
         key = [field.column_name for field in conflict]
         places = [names.index(name) for name in key]
         # PostgreSQL refuses to update a row twice in one statement; the last one counts on both
-        last = {tuple(row[place] for place in places): row for row in rows}
+        last = {tuple([row[place] for place in places]): row for row in _driver_rows(rows, fields)}
         upsert_rows(
             self.db,
             table._meta.table_name,
             names,
-            _driver_rows(list(last.values()), fields),
+            last.values(),
             conflict=key,
             update=[field.column_name for field in update],
         )
