@@ -28,12 +28,12 @@ S = TypeVar("S")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-def _is_zone(_: object, __: object, value: str) -> None:
+def _is_zone(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
         message = f"{value!r} is not a time zone name such as Europe/Berlin"
-        raise ValueError(message) from None
+        raise ValueError(message, attribute) from None
 
 
 def _upper(word: str) -> str:
@@ -41,10 +41,10 @@ def _upper(word: str) -> str:
 
 
 def _one_of(*words: str) -> Any:
-    def check(_: object, __: object, value: str) -> None:
+    def check(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
         if value not in words:
             message = f"{value!r} is not one of {', '.join(words)}"
-            raise ValueError(message)
+            raise ValueError(message, attribute)
 
     return check
 

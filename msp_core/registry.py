@@ -44,7 +44,11 @@ class Registry:
     ) -> None:
         self.disabled = frozenset(disabled)
         self.candidates = {candidate.id: candidate for candidate in candidates}
-        self.failures: dict[str, PluginFailure] = {failure.plugin: failure for failure in failures}
+        # One that claims another's id must not be taken for it.
+        self.failures: dict[str, PluginFailure] = {
+            one.distribution if one.plugin in self.candidates else one.plugin: one
+            for one in failures
+        }
         self._index = {entry.id: entry for entry in index.entries} if index else {}
         self._report = report
         self._plugins = pluggy.PluginManager(hookspecs.PROJECT)

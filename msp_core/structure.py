@@ -296,8 +296,13 @@ def _problems(error: BaseException, path: str) -> Iterable[Problem]:
     elif isinstance(error, KeyError):
         yield Problem(_join(path, str(error.args[0])), "missing")
     else:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        yield Problem(path, text)
+        # attrs' validators put the attribute behind the message, or its name in front
+        attribute = getattr(error.args[1], "name", "") if len(error.args) > 1 else ""
+        text = str(error.args[0]) if attribute else str(error)
+        named = re.match(r"'(\w+)' (must .*)", text)
+        if named is not None:
+            attribute, text = named.groups()
+        yield Problem(_join(path, attribute), text.split("\n", 1)[0] or type(error).__name__)
 
 
 def _join(path: str, name: str) -> str:

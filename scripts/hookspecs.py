@@ -1,0 +1,46 @@
+"""Write hookspecs.md from msp_core/hookspecs.py; with --check, say whether it is up to date."""
+
+import inspect
+import sys
+from pathlib import Path
+
+from msp_core import hookspecs
+
+TARGET = Path(__file__).parent.parent / "hookspecs.md"
+
+
+def document() -> str:
+    """Return the whole document."""
+    intro = inspect.getdoc(hookspecs) or ""
+    parts = [
+        "# Hooks\n",
+        "Made from `msp_core/hookspecs.py` by `python scripts/hookspecs.py`; edit that file, not this one.\n",
+        intro.partition("\n")[2].strip() + "\n",
+        "| Hook | Returns | For |\n| --- | --- | --- |",
+    ]
+    for name, record in hookspecs.HOOKS.items():
+        first = (inspect.getdoc(getattr(hookspecs, name)) or "").splitlines()[0]
+        parts.append(f"| [`{name}`](#{name}) | `{record.__name__}` | {first} |")
+    for name, record in hookspecs.HOOKS.items():
+        parts.append(f"\n## {name}\n")
+        parts.append(f"```python\ndef {name}() -> Iterable[{record.__name__}]\n```\n")
+        parts.append(inspect.getdoc(getattr(hookspecs, name)) or "")
+        parts.append("\nSince 0.1.0. Fields of the record:\n")
+        parts.append(f"> {' '.join((inspect.getdoc(record) or '').split())}")
+    return "\n".join(parts) + "\n"
+
+
+def main() -> int:
+    """Write or check."""
+    text = document()
+    if "--check" in sys.argv:
+        if TARGET.read_text(encoding="utf-8") == text:
+            return 0
+        print("hookspecs.md is out of date; run: python scripts/hookspecs.py")
+        return 1
+    TARGET.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
