@@ -289,18 +289,21 @@ def write_config(tx: Tx, client_id: str, values: Mapping[str, Any]) -> None:
         ConfigurationRow.delete().where(
             (ConfigurationRow.client_id == client_id) & ConfigurationRow.key.in_(gone)
         ).execute()
-    tx.upsert_many(
-        ConfigurationRow,
-        [(client_id, key, value, tx.now, tx.now) for key, value in new.items()],
-        (
-            ConfigurationRow.client_id,
-            ConfigurationRow.key,
-            ConfigurationRow.value,
-            ConfigurationRow.created_at,
-            ConfigurationRow.updated_at,
-        ),
-        conflict=(ConfigurationRow.client_id, ConfigurationRow.key),
-        update=(ConfigurationRow.value, ConfigurationRow.updated_at),
-    )
+    if new:
+        ConfigurationRow.insert_many(
+            [
+                {
+                    "client_id": client_id,
+                    "key": key,
+                    "value": value,
+                    "created_at": tx.now,
+                    "updated_at": tx.now,
+                }
+                for key, value in new.items()
+            ]
+        ).on_conflict(
+            conflict_target=(ConfigurationRow.client_id, ConfigurationRow.key),
+            preserve=(ConfigurationRow.value, ConfigurationRow.updated_at),
+        ).execute()
     if gone or new:
         tx.emit("client.configured", {"client_id": client_id, "keys": sorted([*gone, *new])})

@@ -18,7 +18,7 @@ from msp_core.v1 import (
     Tier,
     Toolkit,
 )
-from msp_store.api import Store, Tx
+from msp_store.api import Store, Tx, fn
 
 T = TypeVar("T")
 
@@ -127,7 +127,10 @@ class ClientService:
         if search:
             query = query.where(ClientRow.folded.contains(records.folded(search.strip())))
         if tag:
-            query = query.where(ClientRow.tags.contains(json.dumps(tag.strip().lower())))
+            query = query.where(
+                # A function keeps the pattern from being written as JSON itself
+                fn.COALESCE(ClientRow.tags, "[]").contains(json.dumps(tag.strip().lower()))
+            )
 
         def read(_tx: Tx) -> Listing[Client]:
             page = query.order_by(ClientRow.folded, ClientRow.id).offset(offset or None)

@@ -231,11 +231,11 @@ class InventoryService:
         """Say which of a console's devices is ours."""
         self._toolkit.instance(instance)
         external_id = _checked_external_id(external_id)
-        scope, default = ctx.scope.clients, self._default()
+        default = self._default()
 
         return await self._write(
             ctx,
-            lambda tx: byhand.link_device(tx, scope, device_ref, instance, external_id, default),
+            lambda tx: byhand.link_device(tx, ctx.scope, device_ref, instance, external_id, default),
         )
 
     async def add_device(
