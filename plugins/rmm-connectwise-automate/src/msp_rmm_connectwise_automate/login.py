@@ -16,7 +16,7 @@ from msp_http.api import Response, Token, TokenRequester
 
 _LATE = timedelta(minutes=10)
 """A token asked to be renewed with more time left than this was refused, so refreshing it is pointless."""
-_LEAST, _MOST = timedelta(seconds=10), timedelta(days=1)
+_MOST = timedelta(days=1)
 
 
 class Login:
@@ -120,7 +120,9 @@ def _lifetime(
         there = now()
     if there.tzinfo is None:
         there = there.replace(tzinfo=UTC)
-    return min(max(expires - there, _LEAST), _MOST)
+    left = expires - there
+    # Out of reason: one of the two clocks is wrong. The token is then good until it is refused
+    return left if timedelta(0) < left <= _MOST else None
 
 
 def passcode(second: str, now: datetime) -> str:
