@@ -153,6 +153,7 @@ kind = "ninjaone"
 api_url = "{lab.ninjaone_url}"
 client_id = "{secret("ninjaone/client_id")}"
 client_secret = "{secret("ninjaone/client_secret")}"
+command_scripts = ["Run PowerShell Command", "Run Shell Command"]
 """
 
 

@@ -1,14 +1,16 @@
 """The NinjaOne simulator: tokens, lists, device resources and changes."""
 
-from collections.abc import Callable, Iterable
-from urllib.parse import parse_qs
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from msp_lab import ninjaone_filter
 from msp_lab import ninjaone_shapes as shapes
-from msp_lab.chance import token, uid
-from msp_lab.credentials import credentials
-from msp_lab.fleet import NINJAONE
+from msp_lab.chance import uid
+from msp_lab.fleet import NINJAONE, Client
 from msp_lab.ninjaone_activities import ActivityLog
+from msp_lab.ninjaone_login import TOKEN_PATHS, Login
 from msp_lab.ninjaone_reports import Reports
 from msp_lab.ninjaone_scripts import Scripts
 from msp_lab.web import (
@@ -24,9 +26,9 @@ from msp_lab.web import (
 )
 from msp_lab.world import Maintenance, View, World
 
-SCOPES = ("monitoring", "management", "control")
+T = TypeVar("T")
+
 DEFAULT_PAGE, MAX_PAGE = 100, 1000
-TOKEN_PATHS = ("/ws/oauth/token", "/oauth/token")
 INSTALLERS = (
     "WINDOWS_MSI", "MAC_DMG", "MAC_PKG", "LINUX_DEB", "LINUX_RPM", "LINUX_ARM64_DEB",
     "LINUX_ARMV7A_DEB", "LINUX_ARM64_RPM", "LINUX_ARMV7A_RPM",
@@ -40,11 +42,10 @@ class NinjaOne:
 
     def __init__(self, world: World, *, token_seconds: float = 3600) -> None:
         self.world = world
-        self.token_seconds = token_seconds
+        self.login = Login(world, token_seconds)
+        self._refused = 0
         self.router = Router()
         self.activities = ActivityLog(world)
-        self._tokens: dict[str, tuple[float, frozenset[str]]] = {}
-        self._issued = 0
         self._kept: dict[tuple[str, int], bytes] = {}
         self._kept_of: tuple[int, int] = (-1, -1)
         self._routes()
@@ -54,7 +55,7 @@ class NinjaOne:
     def _routes(self) -> None:
         add = self.add
         for path in TOKEN_PATHS:
-            self.router.add("POST", path, self._token)
+            self.router.add("POST", path, self.login.token)
         self.router.add("GET", "/agent/installer/{token}/{file}", self._download)
         add("GET", "/v2/organizations", self._organizations)
         add("GET", "/v2/organizations-detailed", self._organizations_detailed)
@@ -104,7 +105,7 @@ class NinjaOne:
         """Route a path to a handler that needs a token with this scope."""
 
         def guarded(call: Call) -> Reply:
-            self._authorise(call, scope)
+            self.login.authorise(call, scope)
             return handler(call)
 
         self.router.add(method, pattern, guarded)
@@ -114,7 +115,7 @@ class NinjaOne:
             call.path = call.path.removeprefix("/api")
 
     def revoke_tokens(self) -> None:
-        self._tokens.clear()
+        self.login.revoke()
 
     def is_login(self, path: str) -> bool:
         return path in TOKEN_PATHS
@@ -123,47 +124,13 @@ class NinjaOne:
         if refusal.code:
             body: object = {"error": refusal.code, "error_description": refusal.text}
         else:
+            self._refused += 1
             body = {
                 "resultCode": "FAILURE",
                 "errorMessage": refusal.text,
-                "incidentId": uid(self.world.seed, self._issued, refusal.status),
+                "incidentId": uid(self.world.seed, self._refused, refusal.status),
             }
         return Reply(status=refusal.status, body=encode(body))
-
-    # Tokens
-
-    def _token(self, call: Call) -> Reply:
-        form = {key: values[0] for key, values in parse_qs(call.body.decode()).items()}
-        known = credentials(self.world.seed)
-        if form.get("grant_type") != "client_credentials":
-            raise Refusal(400, "only client_credentials is offered", "unsupported_grant_type")
-        if (form.get("client_id"), form.get("client_secret")) != (
-            known["ninjaone/client_id"],
-            known["ninjaone/client_secret"],
-        ):
-            raise Refusal(401, "client authentication failed", "invalid_client")
-        scopes = frozenset(form.get("scope", "monitoring").split())
-        if not scopes or not scopes <= set(SCOPES):
-            raise Refusal(400, "unknown scope", "invalid_scope")
-        self._issued += 1
-        value = token("lab-ninjaone", self.world.seed, self._issued)
-        self._tokens[value] = (self.world.clock.elapsed() + self.token_seconds, scopes)
-        return reply(
-            {
-                "access_token": value,
-                "token_type": "Bearer",
-                "expires_in": int(self.token_seconds),
-                "scope": " ".join(sorted(scopes)),
-            }
-        )
-
-    def _authorise(self, call: Call, scope: str) -> None:
-        kind, _, value = call.headers.get("Authorization", "").partition(" ")
-        expires, scopes = self._tokens.get(value, (0.0, frozenset()))
-        if kind.lower() != "bearer" or expires <= self.world.clock.elapsed():
-            raise Refusal(401, "The access token is invalid or has expired", "invalid_token")
-        if scope not in scopes:
-            raise Refusal(403, f"The token lacks the scope '{scope}'")
 
     # Finding things
 
@@ -191,7 +158,10 @@ class NinjaOne:
 
     def filtered(self, call: Call) -> list[View]:
         """Return the devices that the call's `df` selects, in order of their ids."""
-        test, organisations = ninjaone_filter.parse(call.query.get("df"))
+        text = call.query.get("df", "").strip()
+        if not text:
+            return self.world.views(NINJAONE)
+        test, organisations = ninjaone_filter.parse(text)
         if organisations is None:
             return [view for view in self.world.views(NINJAONE) if test(view)]
         clients = filter(None, (self.world.fleet.client(n) for n in sorted(organisations)))
@@ -201,32 +171,30 @@ class NinjaOne:
         return shapes.epoch(self.world.clock.now())
 
     def _page(
-        self, call: Call, rows: Iterable[tuple[int, Callable[[], object]]], shape: str
+        self,
+        call: Call,
+        items: Sequence[T],
+        shape: str,
+        key: Callable[[T], int],
+        make: Callable[[T], object],
     ) -> Reply:
+        """Answer with the items behind `after`; they come in the order of their ids."""
         size = whole(call.query.get("pageSize"), DEFAULT_PAGE, low=1, high=MAX_PAGE)
-        after = whole(call.query.get("after"), 0)
-        page = []
-        for key, make in rows:
-            if key > after:
-                page.append(self.kept(shape, key, make))
-                if len(page) == size:
-                    break
-        return joined(page)
+        first = bisect_right(items, whole(call.query.get("after"), 0), key=key)
+        page = items[first : first + size]
+        return joined([self.kept(shape, key(item), partial(make, item)) for item in page])
 
     # Organisations and devices
 
-    def _organizations(self, call: Call) -> Reply:
+    def _clients(self, call: Call, shape: str, make: Callable[[Client], object]) -> Reply:
         clients = self.world.fleet.clients_of(NINJAONE)
-        rows = ((c.number + shapes.ORG_OFFSET, lambda c=c: shapes.organization(c)) for c in clients)
-        return self._page(call, rows, "organization")
+        return self._page(call, clients, shape, lambda c: c.number + shapes.ORG_OFFSET, make)
+
+    def _organizations(self, call: Call) -> Reply:
+        return self._clients(call, "organization", shapes.organization)
 
     def _organizations_detailed(self, call: Call) -> Reply:
-        clients = self.world.fleet.clients_of(NINJAONE)
-        rows = (
-            (c.number + shapes.ORG_OFFSET, lambda c=c: shapes.organization_detailed(c))
-            for c in clients
-        )
-        return self._page(call, rows, "organization-detailed")
+        return self._clients(call, "organization-detailed", shapes.organization_detailed)
 
     def _client_number(self, call: Call) -> int:
         number = self._number(call, "id") - shapes.ORG_OFFSET
@@ -248,21 +216,20 @@ class NinjaOne:
         return self._device_page(call, self.world.views(NINJAONE, client), "brief")
 
     def _locations(self, call: Call) -> Reply:
-        rows = (
-            (
-                s.number + shapes.SITE_OFFSET,
-                lambda s=s: shapes.location(s, with_organization=True),
-            )
-            for client in self.world.fleet.clients_of(NINJAONE)
-            for s in client.sites
-        )
-        return self._page(call, rows, "location")
+        sites = [s for client in self.world.fleet.clients_of(NINJAONE) for s in client.sites]
+        make = partial(shapes.location, with_organization=True)
+        return self._page(call, sites, "location", lambda s: s.number + shapes.SITE_OFFSET, make)
 
     def _device_page(self, call: Call, views: list[View], shape: str) -> Reply:
         make = shapes.device_brief if shape == "brief" else shapes.device_detailed
         now = self.now()
-        rows = ((v.device.number + shapes.DEVICE_OFFSET, lambda v=v: make(v, now)) for v in views)
-        return self._page(call, rows, shape)
+        return self._page(
+            call,
+            views,
+            shape,
+            lambda view: view.device.number + shapes.DEVICE_OFFSET,
+            lambda view: make(view, now),
+        )
 
     def _devices(self, call: Call) -> Reply:
         return self._device_page(call, self.filtered(call), "brief")

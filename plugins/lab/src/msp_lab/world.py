@@ -74,6 +74,7 @@ class World:
         self._reset: set[str] = set()
         self._maintenance: dict[int, Maintenance] = {}
         self._views: dict[int, View] = {}
+        self._listed: dict[tuple[str | None, int], list[View]] = {}
         self._views_of: tuple[int, int] = (-1, -1)
 
     @property
@@ -84,13 +85,19 @@ class World:
         """Name the current state: answers kept under it stay right while it is the same."""
         return self.clock.tick(), self.version
 
-    def view(self, device: Device) -> View:
+    def _current(self) -> tuple[int, int]:
+        """Forget what was looked up at another moment, and return this one."""
         moment = self.moment()
         if moment != self._views_of:
-            self._views, self._views_of = {}, moment
+            self._views, self._listed, self._views_of = {}, {}, moment
+        return moment
+
+    def view(self, device: Device) -> View:
+        """Return the device as it is now."""
+        tick, _ = self._current()
         found = self._views.get(device.number)
         if found is None:
-            found = self._views[device.number] = self._look(device, moment[0])
+            found = self._views[device.number] = self._look(device, tick)
         return found
 
     def _look(self, device: Device, tick: int) -> View:
@@ -120,10 +127,15 @@ class World:
 
     def views(self, vendor: str | None, client: Client | None = None) -> list[View]:
         """Return the devices a vendor (None: any) knows now, vanished ones left out."""
-        devices = self.fleet.client_devices(client) if client else self.fleet.devices()
-        known = (device for device in devices if vendor in (None, *device.vendors))
-        views = [self.view(device) for device in known]
-        return [view for view in views if view.reading.present]
+        self._current()
+        mark = (vendor, client.number if client else 0)
+        found = self._listed.get(mark)
+        if found is None:
+            devices = self.fleet.client_devices(client) if client else self.fleet.devices()
+            known = (device for device in devices if vendor in (None, *device.vendors))
+            views = (self.view(device) for device in known)
+            found = self._listed[mark] = [view for view in views if view.reading.present]
+        return found
 
     def find(self, vendor: str | None, number: int) -> View | None:
         """Return a device by its number in the lab if this vendor (None: any) knows it now."""
