@@ -121,7 +121,7 @@ async def run(http: HttpClient, env: AdapterEnv, target: Target, command: Comman
         )
     mark = _Mark(f"msp-exit-{secrets.token_hex(6)}:")
     body = {
-        "ComputerId": target.external_id,
+        "ComputerId": int(target.external_id),
         "Command": {"Id": CONSOLE},
         "Parameters": [parameter(command.line, shell, mark.text)],
     }
