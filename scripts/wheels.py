@@ -189,7 +189,9 @@ def try_alone(wheel: Wheel, wheels: dict[str, Wheel], scratch: Path) -> str:
         "pyproject.toml",
     ):  # the rules and settings of every test here
         shutil.copy(ROOT / name, home / name)
-    printed = run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", FAST], home)
+    printed = run(
+        [python, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "-m", FAST], home
+    )
     closing = printed.strip().splitlines()[-1]
     if not re.search(r"\d+ passed", closing):
         raise Failure(f"no test ran: {closing}")
