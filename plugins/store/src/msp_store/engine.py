@@ -54,6 +54,7 @@ class DatabaseStore:
         self._writer = ConnectionThreads("msp-store-writer", 1, self._close_writer)
         self._readers = ConnectionThreads("msp-store-reader", readers, self._close_reader)
         self._opening: asyncio.Lock = asyncio.Lock()
+        self._taken: list[Upgrade] = []
         self._ready = False
         self._connected = False
 
@@ -100,14 +101,11 @@ class DatabaseStore:
         self._ready = True
 
     async def upgrade(self) -> tuple[Upgrade, ...]:
-        """Apply what is missing, each step in a transaction of its own; return the steps taken here."""
-        return tuple(
-            [
-                step
-                for step in self.ledger.steps
-                if await self.write_raw(partial(self.ledger.apply, step))
-            ]
-        )
+        """Apply what is missing, each step in a transaction of its own; return all steps this store has taken."""
+        for step in self.ledger.steps:
+            if await self.write_raw(partial(self.ledger.apply, step)):
+                self._taken.append(step)
+        return tuple(self._taken)
 
     async def pending(self) -> tuple[Upgrade, ...]:
         """Return the steps that have not been applied yet; raise StoreError for a database from a newer version."""

