@@ -346,7 +346,7 @@ class InventoryService:
             ).where(
                 LinkRow.instance.in_(list(instances))
                 & (LinkRow.kind == LinkKind.DEVICE)
-                & (LinkRow.maybe != [])
+                & (LinkRow.maybe.cast("TEXT") != "[]")
                 & LinkRow.missing_since.is_null()
             )
             return tuple(
