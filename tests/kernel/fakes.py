@@ -18,7 +18,9 @@ async def hello(ctx):
 '''
 
 
-def install(site: Path, id: str, source: str, *, distribution: str = "", version: str = "1.0") -> str:
+def install(
+    site: Path, id: str, source: str, *, distribution: str = "", version: str = "1.0"
+) -> str:
     """Put a distribution with one plugin module into a folder; return the package's name."""
     distribution = distribution or f"msp-{id}"
     package = distribution.replace("-", "_").replace(".", "_")

@@ -1,5 +1,6 @@
 """The configuration: precedence, good errors, providers by name, secrets by reference."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,9 @@ def test_three_formats_say_the_same(tmp_path: Path, suffix: str) -> None:
 
 def test_precedence(tmp_path: Path) -> None:
     """Command line over environment over .env over conf.d over the file over defaults."""
-    (tmp_path / ".env").write_text("MSP_GENERAL__LOG_LEVEL=ERROR\nMSP_GENERAL__TIMEZONE=Asia/Tokyo\n")
+    (tmp_path / ".env").write_text(
+        "MSP_GENERAL__LOG_LEVEL=ERROR\nMSP_GENERAL__TIMEZONE=Asia/Tokyo\n"
+    )
     file = tmp_path / "config" / "msp-toolkit.toml"
     (file.parent / "conf.d").mkdir(parents=True)
     file.write_text(
@@ -196,7 +199,9 @@ def test_msp_config_and_config_option(tmp_path: Path) -> None:
 def test_dotenv_lines(tmp_path: Path) -> None:
     """Quotes, comments, `export` and rubbish in `.env`."""
     file = tmp_path / ".env"
-    file.write_text("A=1\nexport B='two words'\nC=\"x # y\"\nD=z # comment\n# E=1\nrubbish\n=3\nF=\n")
+    file.write_text(
+        "A=1\nexport B='two words'\nC=\"x # y\"\nD=z # comment\n# E=1\nrubbish\n=3\nF=\n"
+    )
     assert read_dotenv(file) == {"A": "1", "B": "two words", "C": "x # y", "D": "z", "F": ""}
 
 
@@ -217,7 +222,10 @@ def test_credentials_file(tmp_path: Path) -> None:
         st.text(max_size=8),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+            ),
             max_leaves=8,
         ),
         max_size=4,
@@ -225,11 +233,8 @@ def test_credentials_file(tmp_path: Path) -> None:
 )
 def test_any_tables_are_a_configuration_or_a_config_error(data: dict[str, Any]) -> None:
     """Whatever a file holds, checking it ends in a typed configuration or a ConfigError."""
-    try:
-        config = Config(None, Path(), Environ({}), [("test", data)])
-        config.check(Registry())
-    except ConfigError as error:
-        assert error.message
+    with contextlib.suppress(ConfigError):
+        Config(None, Path(), Environ({}), [("test", data)]).check(Registry())
 
 
 def test_the_toolkit_types_its_sections(tmp_path: Path) -> None:
@@ -244,7 +249,16 @@ def test_init_writes_a_file_that_checks_and_is_idempotent(tmp_path: Path) -> Non
     for format in ("toml", "yaml", "json"):
         folder = tmp_path / format
         folder.mkdir()
-        first = run_cli("init", "--company", "Nord & Süd", "--timezone", "Europe/Berlin", "--format", format, cwd=folder)
+        first = run_cli(
+            "init",
+            "--company",
+            "Nord & Süd",
+            "--timezone",
+            "Europe/Berlin",
+            "--format",
+            format,
+            cwd=folder,
+        )
         assert first.code == 0, first.err
         again = run_cli("init", "--company", "Other", cwd=folder)
         assert "kept     config/" in again.out

@@ -14,7 +14,7 @@ from msp_core.registry import Registry
 from msp_core.testing import run_cli
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fakes import GOOD_TOOL, install, on_path  # noqa: E402
+from fakes import GOOD_TOOL, install, on_path
 
 
 @pytest.fixture
@@ -51,7 +51,8 @@ BROKEN = {
     ),
     "half-way": (
         "from msp_core.v1 import Effect, Tool, hookimpl\n@hookimpl\ndef msp_tools():\n"
-        "    yield Tool(name='half-way.x', run='a:b', summary='s', effect=Effect.READ)\n    raise ValueError('late')",
+        "    yield Tool(name='half-way.x', run='a:b', summary='s', effect=Effect.READ)\n"
+        "    raise ValueError('late')",
         "hook",
         "late",
     ),
@@ -73,7 +74,8 @@ BROKEN = {
     ),
     "twice": (
         "from msp_core.v1 import Tool, hookimpl\n@hookimpl\ndef msp_tools():\n"
-        "    yield Tool(name='twice.x', run='a:b', summary='s')\n    yield Tool(name='twice.x', run='a:b', summary='s')",
+        "    yield Tool(name='twice.x', run='a:b', summary='s')\n"
+        "    yield Tool(name='twice.x', run='a:b', summary='s')",
         "record",
         "twice",
     ),
@@ -165,7 +167,7 @@ def test_nothing_is_loaded_from_the_current_folder(
 
 def test_a_missing_implementation_names_the_reference(site: Path) -> None:
     """A record that names what is not there fails when used, with the reference."""
-    with pytest.raises(PluginError, match="msp_good.plugin:nowhere"):
+    with pytest.raises(PluginError, match=r"msp_good\.plugin:nowhere"):
         loaded(site).load("msp_good.plugin:nowhere")
 
 
