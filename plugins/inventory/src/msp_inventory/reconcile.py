@@ -223,11 +223,14 @@ def _devices(work: _Work, sites: Mapping[str, str]) -> None:
         client_id = work.listed.client_of.get(item.client_external_id)
         if client_id is not None:
             by_client[client_id].append(item)
+    displaced = _displaced(work)
     unlinked = {
         client_id: frozenset(
             item.external_id
             for item in items
-            if item.external_id not in links or links[item.external_id].client_id != client_id
+            if item.external_id not in links
+            or item.external_id in displaced
+            or links[item.external_id].client_id != client_id
         )
         for client_id, items in by_client.items()
     }
@@ -244,6 +247,20 @@ def _devices(work: _Work, sites: Mapping[str, str]) -> None:
                 _seen_again(work, link, data)
             else:
                 _first_seen(work, item, client_id, data, found[item.external_id], taken)
+
+
+def _displaced(work: _Work) -> frozenset[str]:
+    """Return listed ids whose device another listed id has become since: a new agent took the device over, and now
+    the old one is listed again. They are looked at as if seen for the first time.
+    """
+    links = work.links[LinkKind.DEVICE]
+    keeper: dict[str, str] = {}
+    displaced = set()
+    listed = [item.external_id for item in work.listed.devices if item.external_id in links]
+    for external_id in sorted(listed, key=lambda key: (links[key].missing_since is not None, key)):
+        if keeper.setdefault(links[external_id].our_id, external_id) != external_id:
+            displaced.add(external_id)
+    return frozenset(displaced)
 
 
 def _seen_again(work: _Work, link: _Link, data: str) -> None:

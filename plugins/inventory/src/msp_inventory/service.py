@@ -235,7 +235,9 @@ class InventoryService:
 
         return await self._write(
             ctx,
-            lambda tx: byhand.link_device(tx, ctx.scope, device_ref, instance, external_id, default),
+            lambda tx: byhand.link_device(
+                tx, ctx.scope, device_ref, instance, external_id, default
+            ),
         )
 
     async def add_device(
