@@ -108,7 +108,7 @@ async def volumes(ctx: Context, adapter: NinjaOne, query: FactQuery) -> Found:
 async def services(ctx: Context, adapter: NinjaOne, query: FactQuery) -> Found:
     """Read the last inventory of Windows services.
 
-    One report per distinct service name, all names at the same time; one report of everything where a device is asked
+    One report per distinct service name, spelt as it was asked for (the vendor may mind), all at the same time; one report of everything where a device is asked
     about without names.
     """
     del ctx
@@ -126,7 +126,7 @@ async def services(ctx: Context, adapter: NinjaOne, query: FactQuery) -> Found:
     if not wanted:
         return
     complete = not all(asked.values())
-    names: list[str | None] = [None] if complete else sorted(set().union(*asked.values()))
+    names: set[str | None] = {None} if complete else set().union(*asked.values())
     found: dict[str, dict[str, ServiceFact]] = {}
     times: dict[str, float] = {}
     broken: list[Quarantined] = []
@@ -154,7 +154,7 @@ async def services(ctx: Context, adapter: NinjaOne, query: FactQuery) -> Found:
     for bad in broken:
         yield bad
     for device, known in found.items():
-        keep = asked[device]
+        keep = {name.lower() for name in asked[device]}
         kept = [one for name, one in known.items() if not keep or name in keep]
         fact = ServiceFacts(services=tuple(kept), complete=complete)
         at = moment(times.get(device))
@@ -204,7 +204,7 @@ async def conditions(ctx: Context, adapter: NinjaOne, query: FactQuery) -> Found
 
 def _names(query: FactQuery, device: str) -> frozenset[str]:
     return frozenset(
-        name.lower()
+        name
         for request in query.requests.get(device, ())
         if isinstance(request, ServiceRequest)
         for name in request.names

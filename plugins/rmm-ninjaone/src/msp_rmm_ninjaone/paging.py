@@ -25,6 +25,7 @@ class Pages:
         """Yield the pages of a list that continues `after` the last id; rows seen before are left out."""
         seen: set[str] = set()
         after: Any = None
+        first = -1
         while True:
             rows = expect_list(await self._page(path, {**(params or {}), "after": after}), path)
             fresh: Page = []
@@ -43,7 +44,8 @@ class Pages:
                 yield fresh
             if repeated and not goes_on:
                 raise _repeats(path)
-            if self._is_last(rows):
+            first = len(rows) if first < 0 else first
+            if self._is_last(rows, first):
                 return
             if not goes_on:
                 raise _unknown(path)
@@ -52,6 +54,7 @@ class Pages:
         """Yield the pages of a report that continues by cursor; a row may come twice, a page may not."""
         seen: set[tuple[Any, ...]] = set()
         cursor: Any = None
+        first = -1
         while True:
             answer = await self._page(path, {**(params or {}), "cursor": cursor})
             if not isinstance(answer, dict):
@@ -63,7 +66,8 @@ class Pages:
             seen.add(mark)
             if rows:
                 yield rows
-            if self._is_last(rows):
+            first = len(rows) if first < 0 else first
+            if self._is_last(rows, first):
                 return
             named = answer.get("cursor")
             cursor = named.get("name") if isinstance(named, dict) else None
@@ -90,9 +94,13 @@ class Pages:
         rest = {name: value for name, value in params.items() if name != "df"}
         return await self._http.get_json(path, params=rest)
 
-    def _is_last(self, rows: Page) -> bool:
-        """A short page is the last one, unless it may be the vendor's own ceiling, which is a round number."""
-        return not rows or (len(rows) < self._size and len(rows) % 50 != 0)
+    def _is_last(self, rows: Page, first: int) -> bool:
+        """A short page is the last one, unless the vendor's own ceiling may have cut it.
+
+        A ceiling would be a round number and cut every page alike, so it costs a request only where the first page
+        has 50, 100, 150 ... rows.
+        """
+        return not rows or (len(rows) < self._size and (len(rows) % 50 != 0 or len(rows) != first))
 
 
 def device_filter(clients: Sequence[str] | None) -> str | None:

@@ -179,8 +179,11 @@ def os_family(node_class: str, os_name: str) -> OsFamily:
 
 _NOT_FIXED = ("removable", "cd", "dvd", "optical", "network", "remote", "ram", "floppy")
 _PSEUDO = frozenset(
-    ("tmpfs", "devtmpfs", "squashfs", "overlay", "proc", "sysfs", "cgroup", "cgroup2", "autofs")
-    + ("ramfs", "iso9660", "udf", "cdfs", "nfs", "nfs4", "cifs", "smbfs", "fuse.snapfuse", "devfs")
+    {
+        *("tmpfs", "devtmpfs", "ramfs", "squashfs", "overlay", "fuse.snapfuse", "autofs"),
+        *("proc", "sysfs", "cgroup", "cgroup2", "devfs", "iso9660", "udf", "cdfs"),
+        *("nfs", "nfs4", "cifs", "smbfs"),
+    }
 )
 
 
