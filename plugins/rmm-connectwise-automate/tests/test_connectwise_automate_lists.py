@@ -163,8 +163,24 @@ def test_ids_are_asked_for_in_queries_that_fit() -> None:
         asked["condition"].removeprefix("ComputerId in (").rstrip(")") for asked in few
     )
     assert named.split(",") == [str(10_000 + n) for n in range(LISTED)]
-    (whole,) = asyncio.run(read([str(n) for n in range(LISTED + 1)]))
-    assert whole["condition"] is None
+    whole = asyncio.run(read([str(n) for n in range(LISTED + 1)]))
+    assert {asked["condition"] for asked in whole} == {None}
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(1, 30))
+def test_pages_known_to_exist_are_fetched_together(count: int, at_least: int, size: int) -> None:
+    """Whether the number of rows foretold is right, too small or too big: each row comes once, in order."""
+    items = [{"Id": number} for number in range(count)]
+    server = Server(paged(items))
+
+    async def read() -> list[Any]:
+        pages = lists(server, size).pages("/Things", key="Id", fields="Id", at_least=at_least)
+        return [row async for page in pages for row in page]
+
+    assert asyncio.run(read()) == items
+    assert len(server.asked) <= max(count, min(at_least, count + 9 * size)) // size + 3
+    if at_least <= count:
+        assert len(server.asked) <= count // size + 2
 
 
 @pytest.mark.parametrize(

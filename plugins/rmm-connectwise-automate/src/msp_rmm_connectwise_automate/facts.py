@@ -248,7 +248,12 @@ async def conditions(ctx: Context, adapter: Automate, query: FactQuery) -> Async
         return
     active: Mapping[str, list[VendorCondition]] = defaultdict(list)
     async for page in adapter.lists.pages_of(
-        "/Alerts", list(wanted), id_field="Computer.Id", key="AlertId", fields=rows.ALERT_FIELDS
+        "/Alerts",
+        list(wanted),
+        id_field="Computer.Id",
+        key="AlertId",
+        fields=rows.ALERT_FIELDS,
+        each=0,
     ):
         zone = await adapter.lists.zone(page, "AlertDate")
         for row in page:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -16,6 +17,8 @@ LISTED = 500
 _QUERY_BYTES = 1400
 """IIS takes 2048 bytes of query by default; a comma counts three."""
 _ROUND = 25
+_AHEAD = 8
+"""Pages under way at the same time, of those that are certain to exist."""
 _MOST_PAGES = 10_000
 _ZONE_HOLDS = timedelta(hours=1)
 _AWARE = re.compile(r"(Z|[+-]\d\d:?\d\d)$", re.IGNORECASE)
@@ -34,12 +37,13 @@ class Lists:
         self._zone_until: datetime | None = None
 
     async def pages(
-        self, path: str, *, key: str, fields: str, condition: str = ""
+        self, path: str, *, key: str, fields: str, condition: str = "", at_least: int = 0
     ) -> AsyncIterator[list[Row | None]]:
         """Yield page after page, every row once by its `key`; None stands for what is not a row at all.
 
-        The next page is fetched while the caller works on this one. Raises VendorError for an answer that is not a
-        list, and for a server that repeats a page instead of ending.
+        The next page is fetched while the caller works on this one; where `at_least` so many rows are known to be
+        there, several pages at once. Raises VendorError for an answer that is not a list, and for a server that
+        repeats a page instead of ending.
         """
         params = {
             "pagesize": self._size,
@@ -48,13 +52,19 @@ class Lists:
             "condition": condition or None,
         }
         seen: set[str] = set()
-        coming = self._fetch(path, {**params, "page": 1})
+        certain = -(-at_least // self._size)
+        asked = 0
+        coming: deque[asyncio.Task[list[Any]]] = deque()
         try:
             for number in range(1, _MOST_PAGES):
-                rows = await coming
+                while asked < max(number, min(certain, number + _AHEAD)):
+                    asked += 1
+                    coming.append(self._fetch(path, {**params, "page": asked}))
+                rows = await coming.popleft()
                 last = not self._may_go_on(len(rows))
-                if not last:
-                    coming = self._fetch(path, {**params, "page": number + 1})
+                if not last and not coming:
+                    asked += 1
+                    coming.append(self._fetch(path, {**params, "page": asked}))
                 known = len(seen)
                 fresh = _unseen(rows, key, seen)
                 if rows and number > 1 and len(seen) == known:
@@ -67,24 +77,37 @@ class Lists:
                 if last:
                     return
         finally:
-            coming.cancel()
+            for task in coming:
+                task.cancel()
         raise VendorError(f"{self._env.instance}: GET {path} does not end.")
 
     async def pages_of(
-        self, path: str, ids: Collection[str], *, id_field: str, key: str, fields: str
+        self,
+        path: str,
+        ids: Collection[str],
+        *,
+        id_field: str,
+        key: str,
+        fields: str,
+        each: int = 1,
     ) -> AsyncIterator[list[Row | None]]:
-        """Yield the pages about these ids: asked for by id where they are few, else out of the whole list."""
-        conditions = (
-            [""] if len(ids) > LISTED else [f"{id_field} in ({part})" for part in _parts(ids)]
-        )
-        for condition in conditions:
+        """Yield the pages about these ids: asked for by id where they are few, else out of the whole list.
+
+        `each` is how many rows every id has at least.
+        """
+        if len(ids) > LISTED:
+            whole = self.pages(path, key=key, fields=fields, at_least=len(ids) * each)
+            async for rows in whole:
+                yield rows
+            return
+        for part in _parts(ids):
+            condition = f"{id_field} in ({part})"
             async for rows in self.pages(path, key=key, fields=fields, condition=condition):
                 yield rows
 
     async def zone(self, rows: Sequence[Row | None], *fields: str) -> tzinfo | None:
         """Return the zone of dates that name none: the server's own, asked for only when one of these needs it."""
-        texts = (row.get(name) for row in rows if row is not None for name in fields)
-        if not any(isinstance(text, str) and text and not _AWARE.search(text) for text in texts):
+        if not any(_is_naive(row.get(name)) for row in rows if row is not None for name in fields):
             return UTC
         now = self._env.now()
         if self._zone_until is None or now >= self._zone_until:
@@ -146,6 +169,13 @@ def _parts(ids: Collection[str]) -> Iterator[str]:
         length += len(one) + 3
     if part:
         yield ",".join(part)
+
+
+def _is_naive(value: object) -> bool:
+    """Tell whether a date names no zone; most end in Z, and hundreds of thousands are asked."""
+    if not isinstance(value, str) or not value or value[-1] == "Z":
+        return False
+    return _AWARE.search(value) is None
 
 
 def as_id(value: object) -> str | None:
