@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -53,6 +53,10 @@ def structure(value: Any, type_: Any, path: str = "") -> Any:
 
     Nothing is guessed: the text `"false"` is no boolean, 1.7 no integer, an unknown key an error.
     """
+    try:
+        return _plainly(value, type_)
+    except _NotPlain:
+        pass
     try:
         return converter().structure(value, type_)
     except Exception as error:
@@ -127,6 +131,71 @@ def parse_time(text: str) -> datetime:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+_READERS: dict[type, Any] = {
+    timedelta: parse_duration,
+    datetime: parse_time,
+    Path: Path,
+    SecretRef: SecretRef.parse,
+}
+
+
+class _NotPlain(Exception):
+    """This value is for the converter: it is wrong, or of an unusual type."""
+
+
+def _plainly(value: Any, type_: Any) -> Any:
+    """Structure what nearly every call and configuration holds, without importing cattrs.
+
+    cattrs costs a command a third of its start; it is imported for unusual types, and to say what is wrong.
+    """
+    if type_ in (str, int, bool) and type(value) is type_:
+        return value
+    if type_ is float and type(value) in (int, float) and abs(value) < float("inf"):
+        return float(value)
+    if is_union(type_):
+        return _plain_member(value, get_args(type_))
+    if isinstance(value, str) and isinstance(type_, type):
+        return _plain_text(value, type_)
+    if isinstance(value, dict) and attrs.has(type_):
+        return _plain_object(value, type_)
+    if _is_sequence(type_) and isinstance(value, list | tuple):
+        found = [_plainly(one, get_args(type_)[0]) for one in value]
+        kind = get_origin(type_)
+        return frozenset(found) if kind is frozenset else found if kind is list else tuple(found)
+    raise _NotPlain
+
+
+def _plain_member(value: Any, members: tuple[Any, ...]) -> Any:
+    if value is None and type(None) in members:
+        return None
+    rest = [member for member in members if member is not type(None)]
+    if len(rest) != 1:
+        raise _NotPlain
+    return _plainly(value, rest[0])
+
+
+def _plain_text(text: str, type_: type) -> Any:
+    reader: Any = _READERS.get(type_) or (type_ if issubclass(type_, Enum) else None)
+    if reader is None:
+        raise _NotPlain
+    try:
+        return reader(text)
+    except ValueError:
+        raise _NotPlain from None
+
+
+def _plain_object(data: dict[str, Any], type_: type) -> Any:
+    hints = get_type_hints(type_)
+    known = {field.alias: hints[field.name] for field in attrs.fields(type_) if field.init}
+    if not known.keys() >= data.keys():
+        raise _NotPlain
+    values = {name: _plainly(value, known[name]) for name, value in data.items()}
+    try:
+        return type_(**values)
+    except (TypeError, ValueError):
+        raise _NotPlain from None
+
+
 @lru_cache(maxsize=1)
 def converter() -> "Converter":
     """Return the one strict converter, made on first use."""
@@ -165,7 +234,9 @@ def converter() -> "Converter":
 
 def _strict(type_: type, words: str) -> Any:
     def hook(value: Any, wanted: Any) -> Any:
-        if wanted is not type_ and issubclass(wanted, Enum):  # cattrs asks here for StrEnum and IntEnum too
+        if wanted is not type_ and issubclass(
+            wanted, Enum
+        ):  # cattrs asks here for StrEnum and IntEnum too
             return _enum(value, wanted)
         if type(value) is not type_:
             message = f"expected {words}, got {_show(value)}"
