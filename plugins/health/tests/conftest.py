@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from msp_clients.api import Clients
 from msp_core.v1 import Toolkit
 from msp_health.testing import World, open_toolkit

@@ -1,7 +1,7 @@
 """What other plugins may use of alerts: the service and what it speaks in.
 
-Events: `alerts.opened`, `alerts.updated`, `alerts.resolved`, each `{"alert_ids": [...], "client_ids": [...]}` of alerts that
-somebody may be told about; a muted alert (its client is suspended) is recorded and never named in an event.
+Events: `alerts.opened`, `alerts.updated`, `alerts.resolved`, each `{"alert_ids": [...], "client_ids": [...]}` of alerts
+that somebody may be told about; a muted alert (its client is suspended) is recorded and never named in an event.
 """
 
 from datetime import datetime
@@ -16,9 +16,9 @@ UPDATED = "alerts.updated"
 RESOLVED = "alerts.resolved"
 
 
-def local_time(moment: datetime | None) -> str:
-    """Write a moment for people, to the minute, in the machine's zone; nothing for None."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else ""
+def utc_text(moment: datetime | None) -> str:
+    """Write a moment for people inside a sentence, to the minute, with its zone; nothing for None."""
+    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else ""
 
 
 @frozen(kw_only=True)
@@ -34,10 +34,8 @@ class AlertEntry:
 
     @property
     def state(self) -> str:
-        """The state for people: acknowledged until when, stale, muted."""
+        """The state for people, with stale and muted."""
         words = [self.alert.state.value]
-        if self.alert.acknowledged and self.alert.acknowledged_until is not None:
-            words = [f"acknowledged until {local_time(self.alert.acknowledged_until)}"]
         if self.stale and self.alert.state is not AlertState.RESOLVED:
             words.append("stale")
         if self.muted:
@@ -50,13 +48,15 @@ class AlertEntry:
         lines = [
             f"Alert {alert.id}: {alert.severity.value.upper()} {alert.message}",
             f"  client {alert.client_id}, device {alert.device_id or '-'}, check {alert.check or '-'}",
-            f"  {self.state}; since {local_time(alert.created_at)}, updated {local_time(alert.updated_at)}",
+            f"  {self.state}; since {utc_text(alert.created_at)}, updated {utc_text(alert.updated_at)}",
         ]
-        if alert.acknowledged_by:
-            note = f": {self.note}" if self.note else ""
-            lines.append(f"  acknowledged by {alert.acknowledged_by}{note}")
+        if alert.acknowledged:
+            until = utc_text(alert.acknowledged_until) or "it is over"
+            lines.append(f"  acknowledged by {alert.acknowledged_by} until {until}")
+        if self.note:
+            lines.append(f"  note: {self.note}")
         if alert.resolved_at:
-            lines.append(f"  resolved {local_time(alert.resolved_at)}")
+            lines.append(f"  resolved {utc_text(alert.resolved_at)}")
         return "\n".join(lines)
 
     DISPLAY: ClassVar[Display] = Display(
@@ -71,7 +71,8 @@ class AlertEntry:
             ),
             Column("alert.check", "Check"),
             Column("state", "State"),
-            Column("alert.created_at", "Since", format=local_time),
+            Column("alert.created_at", "Since"),
+            Column("alert.acknowledged_until", "Ack until"),
             Column("alert.message", "What"),
         ),
         summary=lambda entry: entry.say(),
@@ -114,14 +115,12 @@ class Alerts(Protocol):
         until: datetime | None = None,
         note: str = "",
     ) -> AlertEntry:
-        """Say that somebody works on it, until a moment or for as long as it lasts.
+        """Say that somebody works on it, until a moment or for as long as it lasts and gets no worse.
 
         Raises Conflict for an alert that is resolved, InvalidParameters for a moment in the past.
         """
         ...
 
-    async def resolve(
-        self, ctx: Context, alert_id: str, *, note: str = ""
-    ) -> AlertEntry:
+    async def resolve(self, ctx: Context, alert_id: str, *, note: str = "") -> AlertEntry:
         """Close an alert by hand. A problem that the next sweep still sees opens a new one."""
         ...

@@ -31,9 +31,9 @@ CHANGED = "health.changed"
 STANDING = "health.standing"
 
 
-def local_time(moment: datetime | None) -> str:
-    """Write a moment for people, to the minute, in the machine's zone; `never` for None."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else "never"
+def utc_text(moment: datetime | None) -> str:
+    """Write a moment for people inside a sentence, to the minute, with its zone; `never` for None."""
+    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else "never"
 
 
 @frozen(kw_only=True)
@@ -258,7 +258,7 @@ class HealthStatus:
             Column("counts.critical", "Critical"),
             Column("counts.unknown", "Unknown"),
             Column("counts.error", "Error"),
-            Column("checked_at", "Checked", format=local_time),
+            Column("checked_at", "Checked"),
             Column("message", "Worst"),
         ),
         rows="lines",

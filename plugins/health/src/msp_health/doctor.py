@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from msp_core.v1 import Context, Finding, Status
-from msp_health.api import local_time
+from msp_health.api import utc_text
 from msp_health.runs import FINISHED, INTERRUPTED, RUNNING, is_alive, real_now
 from msp_health.tables import HealthRunRow
 from msp_store.api import Store, Tx
@@ -32,7 +32,7 @@ def _look(_: Tx) -> list[Finding]:
             )
         )
     else:
-        when = local_time(last.finished_at)
+        when = utc_text(last.finished_at)
         wrong = f"{last.critical} critical, {last.warning} warning"
         text = f"Run {last.id} finished {when}: {last.planned} checks, {wrong}."
         findings.append(Finding(status=Status.OK, message=text))

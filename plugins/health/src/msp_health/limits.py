@@ -2,8 +2,9 @@
 
 A layer is a mapping. It may hold a table per check (`disk = {critical_percent = 97}`), the same dotted
 (`disk.critical_percent`), or the short form `<check>_<unit>` (`disk_percent = 85`), which is the check's warning level
-`warning_<unit>`. The short form moves the critical level along: it stays where an earlier layer put it if that is
-above; else it keeps its built-in distance, but goes at most half of the way from the warning level to 100 %.
+`warning_<unit>`. The short form moves the critical level along. It stays where an earlier layer stated it, if that is
+above; else, for percentages, it leaves the same share of the room up to 100 % as the built-in levels do (built-in 85 and
+95 leave a third: a warning at 70 makes critical 90), and for other units it keeps its built-in distance.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from msp_core.v1 import Client, InvalidParameters
+from msp_core.v1 import Client, ConfigError, InvalidParameters
 from msp_health.catalog import CheckSpec
 from msp_health.strict import structure_field
 
@@ -125,13 +126,18 @@ def merge(check: CheckSpec, layers: Iterable[Layer]) -> Any:
     builtin = check.limits()
     fields = {a.name: a for a in attrs.fields(attrs.resolve_types(check.limits)) if a.init}
     chosen: dict[str, Any] = {}
+    derived: set[str] = set()
     last = "built-in limits"
     for layer in layers:
         for key, value in layer.values.get(check.id, ()):
             last = layer.name
             if isinstance(key, Short):
-                chosen.update(_expand(check, builtin, key, chosen, fields, layer.name))
+                stated = {name: chosen[name] for name in chosen if name not in derived}
+                expanded = _expand(check, builtin, key, stated, fields, layer.name)
+                chosen.update(expanded)
+                derived.update(name for name in expanded if name.startswith("critical_"))
             elif key in fields:
+                derived.discard(key)
                 chosen[key] = structure_field(fields[key].type, value, _path(layer, check, key))
             else:
                 raise _unknown(layer.name, f"{check.id}.{key}", (check,))
@@ -150,7 +156,7 @@ def _expand(
     check: CheckSpec,
     builtin: Any,
     short: Short,
-    chosen: Mapping[str, Any],
+    stated: Mapping[str, Any],
     fields: Mapping[str, Any],
     layer: str,
 ) -> dict[str, Any]:
@@ -160,16 +166,15 @@ def _expand(
     result = {warning: level}
     if critical not in fields or not isinstance(level, (int, float)):
         return result
-    stated = chosen.get(critical)
-    if stated is not None and stated > level:
+    if stated.get(critical) is not None and stated[critical] > level:
         return result
     before, after = getattr(builtin, warning), getattr(builtin, critical)
     if before is None or after is None:
         return result
-    distance = after - before
-    if short.unit == "percent" and distance > 0:
-        distance = min(distance, (100 - level) / 2)
-    result[critical] = level + distance
+    if short.unit == "percent" and before < 100:
+        result[critical] = round(100 - (100 - level) * (100 - after) / (100 - before), 2)
+    else:
+        result[critical] = level + after - before
     return result
 
 
@@ -197,7 +202,10 @@ class ClientLimits:
 
 
 class LimitsBook:
-    """Merges limits for the clients of one run; raises InvalidParameters for layers that hold for all of them."""
+    """Merges limits for the clients of one run.
+
+    Raises ConfigError for what the configuration says wrongly, InvalidParameters for a wrong key in the call's layer.
+    """
 
     def __init__(
         self,
@@ -215,9 +223,21 @@ class LimitsBook:
             for tier, values in tiers.items()
         }
         self._call = parse_layer("threshold override", call, selected or checks)
-        for tier_layer in ({}, *({tier: layer} for tier, layer in self._tiers.items())):
-            for check in selected or checks:
-                merge(check, (self._config, *tier_layer.values(), self._call))
+        try:
+            for layers in ((self._config,), *((self._config, own) for own in self._tiers.values())):
+                for check in selected or checks:
+                    merge(check, layers)
+        except InvalidParameters as error:
+            raise ConfigError(error.message, suggestion=error.suggestion, **error.details) from None
+
+    def require_call_fits(
+        self, limits: ClientLimits, checks: Sequence[CheckSpec], client_id: str
+    ) -> None:
+        """Raise InvalidParameters where the call's layer makes limits of this client that do not fit together."""
+        for check in checks:
+            found = limits.get(check, client_id) if check.id in self._call.values else None
+            if isinstance(found, LimitsProblem):
+                raise InvalidParameters(f"Client {client_id}: {found.reason}", check_type=check.id)
 
     @property
     def notes(self) -> tuple[str, ...]:

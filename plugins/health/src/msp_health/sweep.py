@@ -133,6 +133,8 @@ class Sweep:
         ids = [client.id for client in clients]
         configs = await (await ctx.get(Clients)).get_configs(ctx, ids)
         self._limits = {c.id: limits.for_client(c, configs[c.id]) for c in clients}
+        for client in clients:
+            limits.require_call_fits(self._limits[client.id], self._checks, client.id)
         self._checks_of = {c.id: self._own_checks(configs[c.id]) for c in clients}
         subjects = await self._subjects(ids, configs)
         if not ctx.records:

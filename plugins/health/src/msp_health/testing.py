@@ -5,8 +5,8 @@ world = World.of(clients=2, devices=5, instances=("one",))
 async with open_toolkit(tmp_path, world) as toolkit:
     run = await toolkit.call("health.check")
 ```
-An instance answers for all its devices unless `world.behave[instance]` is given: an async generator function that takes the
-FactQuery and yields whatever a broken vendor would.
+An instance answers for all its devices unless `world.behave[instance]` is given: an async generator function that takes
+the FactQuery and yields whatever a broken vendor would.
 """
 
 import types
@@ -29,8 +29,8 @@ from msp_core.v1 import (
     Doc,
     FactQuery,
     Granularity,
-    MemoryFacts,
     Lack,
+    MemoryFacts,
     Metric,
     Mode,
     Observation,
@@ -298,7 +298,7 @@ def open_toolkit(
     **options: Any,
 ) -> Toolkit:
     """Open a toolkit in a folder over a world; `kinds` names the granularity of each instance (`client`)."""
-    global _world  # noqa: PLW0603 - hooks and sources are found by name, so their world is too
+    global _world
     _world = world
     instances = {
         name for devices in world.devices.values() for one in devices for name in one.links

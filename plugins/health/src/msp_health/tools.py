@@ -29,7 +29,6 @@ from msp_health.api import (
     HealthRun,
     HealthStatus,
     StatusLine,
-    local_time,
 )
 
 Checks = Annotated[
@@ -99,7 +98,7 @@ class History:
 
     DISPLAY: ClassVar[Display] = Display(
         columns=(
-            Column("checked_at", "When", format=local_time),
+            Column("checked_at", "When"),
             Column("device_id", "Device", format=lambda device_id: device_id.rpartition("/")[2]),
             Column("check", "Check"),
             Column("status", "Status"),

@@ -1,0 +1,97 @@
+"""The `alert` commands."""
+
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from msp_alerts.api import AlertEntry, Alerts
+from msp_alerts.moments import parse_moment
+from msp_clients.api import Clients
+from msp_core.v1 import (
+    AlertState,
+    Context,
+    Doc,
+    InvalidParameters,
+    Listing,
+    Param,
+    Severity,
+    Spelling,
+)
+
+AlertId = Annotated[str, Doc("The alert's id, as `alert list` shows it."), Param(arg=True)]
+Note = Annotated[str, Doc("What people should know.")]
+
+
+def _zone(ctx: Context) -> ZoneInfo:
+    return ZoneInfo(ctx.toolkit.config.general.timezone)
+
+
+async def list_alerts(
+    ctx: Context,
+    client: Annotated[
+        str | None, Doc("Filter by client ID"), Param(arg=True, mcp="client_id")
+    ] = None,
+    *,
+    client_option: Annotated[
+        str | None, Doc("The same, as an option."), Param(cli=(Spelling("--client"),), mcp="client")
+    ] = None,
+    severity: Annotated[Severity | None, Doc("Filter by severity")] = None,
+    since: Annotated[
+        str | None, Doc("ISO datetime to get alerts since; also 2d, 3h or 08:00 for so long ago.")
+    ] = None,
+    state: Annotated[
+        AlertState | None, Doc("Only in this state; without it all that are not resolved.")
+    ] = None,
+    all: Annotated[bool, Doc("Resolved ones as well.")] = False,
+    limit: Annotated[int, Doc("Alerts shown at most.")] = 200,
+) -> Listing[AlertEntry]:
+    """List what is wrong now, worst and newest first.
+
+    An acknowledgement that has expired counts as open again. `stale` marks a problem that the last sweep could not look
+    at: it may be over, or worse.
+    """
+    if client is not None and client_option is not None and client != client_option:
+        raise InvalidParameters("Two different clients are named.", suggestion="Name one.")
+    if not 1 <= limit <= 10_000:
+        raise InvalidParameters("The limit is 1 to 10000.")
+    ref = client or client_option
+    client_id = None
+    if ref is not None:
+        client_id = (await (await ctx.get(Clients)).get(ctx, ref, include_deleted=True)).id
+    begin = parse_moment(since, ctx.now(), _zone(ctx), ahead=False) if since else None
+    alerts = await ctx.get(Alerts)
+    return await alerts.list(
+        ctx,
+        client_id=client_id,
+        severity=severity,
+        since=begin,
+        state=state,
+        include_resolved=all,
+        limit=limit,
+    )
+
+
+async def show_alert(ctx: Context, alert: AlertId) -> AlertEntry:
+    """Show one alert: what, where, since when, and what was decided."""
+    return await (await ctx.get(Alerts)).get(ctx, alert)
+
+
+async def ack_alert(
+    ctx: Context,
+    alert: AlertId,
+    *,
+    until: Annotated[
+        str | None,
+        Doc(
+            "When it counts as open again: 2h, 18:00 or 2026-01-31T08:00. Without it: when it gets worse."
+        ),
+    ] = None,
+    note: Note = "",
+) -> AlertEntry:
+    """Say that somebody works on an alert, until a moment or for as long as it lasts and gets no worse."""
+    moment = parse_moment(until, ctx.now(), _zone(ctx), ahead=True) if until else None
+    return await (await ctx.get(Alerts)).acknowledge(ctx, alert, until=moment, note=note)
+
+
+async def resolve_alert(ctx: Context, alert: AlertId, *, note: Note = "") -> AlertEntry:
+    """Close an alert by hand; a problem that the next sweep still sees opens a new one."""
+    return await (await ctx.get(Alerts)).resolve(ctx, alert, note=note)
