@@ -181,7 +181,8 @@ class Story:
         away = next((e for e in plot.offline if e.active(tick)), None)
         seen = tick if away is None else away.start
         used = tuple(
-            min(0.99, level + slope * seen / TICKS_PER_HOUR)
+            # a last report from long before the start must not show a disk with less than nothing on it
+            max(0.01, min(0.99, level + slope * seen / TICKS_PER_HOUR))
             for level, slope in zip(plot.used, plot.growth_per_hour, strict=True)
         )
         noise = unit(self.seed, device.number, seen & 0xFFFFFFFF, 90)
