@@ -1,8 +1,12 @@
 """The control endpoint, the request log, and a lab in a process of its own."""
 
+import contextlib
 import os
 import signal
+import urllib.error
+import urllib.request
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +127,18 @@ def test_a_lab_of_its_own_process() -> None:
     assert not lab.answers()
 
 
+def test_requests_are_noted_in_a_file(tmp_path: Path) -> None:
+    """With a log file every request leaves a line, and no token or secret does."""
+    log = tmp_path / "lab.log"
+    lab = start_lab(Size(clients=1, devices=1), log=log)
+    try:
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{lab.ninjaone_url}/v2/devices")
+    finally:
+        lab.stop()
+    assert "ninjaone GET /v2/devices -> 401" in log.read_text()
+
+
 def test_ctrl_c_ends_a_lab() -> None:
     """SIGINT stops the process as cleanly as SIGTERM."""
     lab = start_lab(Size(clients=1, devices=1))
@@ -143,4 +159,4 @@ def test_a_lab_that_cannot_start_says_why() -> None:
 def test_arguments_round_trip() -> None:
     """A size survives its way over the command line."""
     size = Size(clients=3, latency_ms=2.5, faults=("*:429", "automate:slow"), start="2026-01-15")
-    assert read_arguments(size.arguments()) == size
+    assert read_arguments(size.arguments()) == (size, None)

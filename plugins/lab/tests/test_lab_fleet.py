@@ -62,7 +62,8 @@ def test_identities_are_unique() -> None:
     assert len({d.serial for d in devices}) == 2000
     assert len({d.mac for d in devices}) == 2000
     assert len({(d.client.id, d.hostname) for d in devices}) == 2000
-    assert max(len(d.hostname) for d in devices) <= 15
+    windows = [d for d in devices if d.system.family == "windows"]
+    assert max(len(d.hostname) for d in windows) <= 15
 
 
 def test_five_thousand_devices_in_a_second() -> None:

@@ -13,7 +13,7 @@ CLIENT_NAMES = (
     "Fairview Medical Group",
     "Granite Construction Partners",
     "Harbor Point Hotels",
-    "Ironbridge Insurance",
+    "Ironwood Insurance",
     "Juniper Veterinary Clinic",
     "Kestrel Aerospace",
     "Lakeside School District",

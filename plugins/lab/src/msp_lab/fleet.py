@@ -134,7 +134,7 @@ class Fleet:
                     number=number,
                     id=_slug(name),
                     name=name,
-                    prefix=_slug(name).split("-")[0].upper()[:8],
+                    prefix=_slug(name).split("-")[0].upper()[:9],
                     sites=sites,
                     first_device=first,
                     device_count=count,

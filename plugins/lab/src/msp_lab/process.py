@@ -3,10 +3,12 @@
 import argparse
 import asyncio
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -14,12 +16,13 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import IO
 
 import attrs
 
 START_SECONDS = 30.0
+LOG_BYTES = 5 * 1024 * 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -111,31 +114,36 @@ def alive(pid: int) -> bool:
 
 
 def start(size: Size, *, log: Path | None = None) -> LabProcess:
-    """Start a lab and wait until all its ports answer; raises LabNotStarted."""
-    errors: IO[bytes] | int = subprocess.PIPE if log is None else log.open("ab")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "msp_lab.process", *size.arguments()],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        start_new_session=True,
-    )
-    if not isinstance(errors, int):
-        errors.close()
-    assert process.stdout is not None
-    timer = threading.Timer(START_SECONDS, process.kill)
-    timer.start()
-    try:
-        line = process.stdout.readline()
-    finally:
-        timer.cancel()
-    try:
-        ready = json.loads(line)
-        return LabProcess(**ready)
-    except (ValueError, TypeError):
-        process.kill()
-        said = process.communicate()[1] if log is None else log.read_bytes()[-2000:]
-        raise LabNotStarted((said or b"").decode(errors="replace").strip()) from None
+    """Start a lab and wait until all its ports answer; raises LabNotStarted.
+
+    With `log` every request is noted in that file.
+    """
+    arguments = [*size.arguments(), *(["--log", str(log)] if log else [])]
+    # A file, not a pipe: nobody reads it later, and a full pipe would stop the lab.
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "msp_lab.process", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        timer = threading.Timer(START_SECONDS, process.kill)
+        timer.start()
+        try:
+            line = process.stdout.readline()
+        finally:
+            timer.cancel()
+            process.stdout.close()
+        try:
+            return LabProcess(**json.loads(line))
+        except (ValueError, TypeError):
+            process.kill()
+            process.wait()
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip()
+            raise LabNotStarted(said or f"it said nothing for {START_SECONDS:g} s") from None
 
 
 @contextmanager
@@ -184,7 +192,7 @@ async def serve(size: Size) -> None:
         await lab.stop()
 
 
-def read_arguments(arguments: Sequence[str] | None = None) -> Size:
+def read_arguments(arguments: Sequence[str] | None = None) -> tuple[Size, Path | None]:
     parser = argparse.ArgumentParser(prog="msp_lab", description="Serve a vendor lab.")
     for field in attrs.fields(Size):
         if field.name == "faults":
@@ -194,14 +202,25 @@ def read_arguments(arguments: Sequence[str] | None = None) -> Size:
             parser.add_argument(
                 f"--{field.name.replace('_', '-')}", type=kind, default=field.default
             )
+    parser.add_argument("--log", type=Path, help="note every request in this file")
     given = vars(parser.parse_args(arguments))
-    return Size(**{**given, "faults": tuple(given["faults"])})
+    log = given.pop("log")
+    return Size(**{**given, "faults": tuple(given["faults"])}), log
+
+
+def _log_requests(file: Path) -> None:
+    handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def main() -> int:
     """Run a lab as a program."""
     try:
-        asyncio.run(serve(read_arguments()))
+        size, log = read_arguments()
+        if log is not None:
+            _log_requests(log)
+        asyncio.run(serve(size))
     except (OSError, ValueError) as error:
         sys.stderr.write(f"the lab cannot start: {error}\n")
         return 1

@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -177,40 +177,50 @@ async def up(
             note += " There is no configuration here, so no adapters were set up."
         return await _status(ctx, lab, note)
 
-    status = await ctx.change(
-        "lab.up",
-        "lab",
-        apply,
-        key=f"lab.up:{ctx.correlation_id}",
-        preview=f"start a lab of {clients} clients and {devices} devices",
-        idempotent=True,
-    )
-    if detach or not isinstance(status, LabStatus) or status.pid is None:
-        return status
-    if ctx.surface is Surface.CLI:
-        # The result of the command comes at its end; whoever waits must know the addresses now.
-        sys.stderr.write(f"{status.describe()}\n  Stop it with Ctrl-C.\n")
-    await _until_interrupted(status.pid)
-    await asyncio.to_thread(installation.down)
+    def change() -> Awaitable[LabStatus | Planned]:
+        return ctx.change(
+            "lab.up",
+            "lab",
+            apply,
+            key=f"lab.up:{ctx.correlation_id}",
+            preview=f"start a lab of {clients} clients and {devices} devices",
+            idempotent=True,
+        )
+
+    if detach:
+        return await change()
+    with _interrupts() as ended:
+        status = await change()
+        if not isinstance(status, LabStatus) or status.pid is None:
+            return status
+        if ctx.surface is Surface.CLI:
+            # The result of the command comes at its end; whoever waits must know the addresses now.
+            sys.stderr.write(f"{status.describe()}\n  Stop it with Ctrl-C.\n")
+        try:
+            while not ended.is_set() and alive(status.pid):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), 0.5)
+        finally:
+            await asyncio.to_thread(installation.down)
     return LabStatus(running=False, note="The lab is down.")
 
 
-async def _until_interrupted(pid: int) -> None:
+@contextmanager
+def _interrupts() -> Iterator[asyncio.Event]:
+    """Give an event that Ctrl-C and SIGTERM set instead of ending the program."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for name in signals:
+    caught = []
+    for name in (signal.SIGINT, signal.SIGTERM):
         # Only the main thread of a process can listen to signals; elsewhere cancelling ends this.
         with suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(name, ended.set)
+            caught.append(name)
     try:
-        while not ended.is_set() and alive(pid):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), 0.5)
+        yield ended
     finally:
-        for name in signals:
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.remove_signal_handler(name)
+        for name in caught:
+            loop.remove_signal_handler(name)
 
 
 async def down(ctx: Context) -> LabStatus | Planned:
