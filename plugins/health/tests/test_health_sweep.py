@@ -148,7 +148,10 @@ async def test_rubbish_is_dropped_and_said(open_world):
             device_id="c2/pc-1", fact=CpuFacts(used_percent=99.0), source="x", observed_at=None
         )
         yield Observation(
-            device_id="c1/pc-1", fact="not a fact", source="x", observed_at=datetime(2026, 1, 1)
+            device_id="c1/pc-1",
+            fact="not a fact",
+            source="x",
+            observed_at=datetime(2026, 1, 1),  # noqa: DTZ001 - the rubbish
         )
         async for item in answer(query):
             yield item
@@ -413,7 +416,7 @@ async def test_unknown_keeps_the_recovery_level(open_world):
 
 
 async def test_two_sweeps_of_one_client_never_overlap(open_world):
-    """The second sweep of a client says which run is checking it; one of all clients leaves it out and is incomplete."""
+    """A second sweep of a client says which run is checking it; one of all clients leaves it out and is incomplete."""
     world = World.of(clients=2, devices=1, instances=("slow", "fast"))
     go = asyncio.Event()
 
@@ -425,7 +428,7 @@ async def test_two_sweeps_of_one_client_never_overlap(open_world):
     world.behave["slow"] = wait
     toolkit = await open_world(world)
     first = asyncio.create_task(toolkit.call("health.check", {"client": "c1"}))
-    while not world.reads:
+    while not world.reads:  # noqa: ASYNC110 - the world has no events
         await asyncio.sleep(0.01)
     with pytest.raises(Conflict, match="c1 is being checked right now by run 1"):
         await toolkit.call("health.check", {"client": "c1"})
@@ -449,7 +452,7 @@ async def test_cancelling_says_what_is_recorded_and_resume_finishes(open_world):
     toolkit = await open_world(world)
     health, ctx = await toolkit.get(Health), toolkit.context()
     sweep = asyncio.create_task(toolkit.call("health.check", ctx=ctx))
-    while not (await health.status(toolkit.context(), "c3")).results:
+    while not (await health.status(toolkit.context(), "c3")).results:  # noqa: ASYNC110 - polls the database
         await asyncio.sleep(0.01)
     sweep.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -3,8 +3,8 @@
 A layer is a mapping. It may hold a table per check (`disk = {critical_percent = 97}`), the same dotted
 (`disk.critical_percent`), or the short form `<check>_<unit>` (`disk_percent = 85`), which is the check's warning level
 `warning_<unit>`. The short form moves the critical level along. It stays where an earlier layer stated it, if that is
-above; else, for percentages, it leaves the same share of the room up to 100 % as the built-in levels do (built-in 85 and
-95 leave a third: a warning at 70 makes critical 90), and for other units it keeps its built-in distance.
+above; else, for percentages, it leaves the same share of the room up to 100 % as the built-in levels do (built-in 85
+and 95 leave a third: a warning at 70 makes critical 90), and for other units it keeps its built-in distance.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

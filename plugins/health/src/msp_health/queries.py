@@ -8,7 +8,7 @@ from typing import Any
 from msp_core.v1 import CheckResult, Metric, Period, Status
 from msp_health.api import ClientStatusSummary, Counts, DailySummary
 from msp_health.tables import HealthCheckRow, HealthDay, HealthRunRow, LatestStatus, rows_of
-from msp_store.api import Tx, fn
+from msp_store.api import SQL, Tx, fn
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MICROS = 86_400_000_000
@@ -201,7 +201,9 @@ def read_daily(
         HealthDay.total,
         HealthDay.measured,
     ).where(HealthDay.client_id == client_id, HealthDay.day.between(first, last))
-    day = HealthCheckRow.checked_at.cast("BIGINT") / _DAY_MICROS
+    day = HealthCheckRow.checked_at.cast("BIGINT") / SQL(
+        str(_DAY_MICROS)
+    )  # grouped by: no parameter
     single = HealthCheckRow.select(
         day,
         HealthCheckRow.device_id,
