@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msp_core.v1 import CredentialError, InvalidParameters
+from msp_core.v1 import CredentialError, InvalidParameters, Toolkit
 from msp_secrets_file import document, keys, rotation, store
 from msp_secrets_file.store import create
 
@@ -579,3 +579,23 @@ def test_kill_at_any_point_loses_nothing(env: Env) -> None:
     assert last > 25
     create(env).set("after/all", "works")
     assert create(env).get("after/all") == "works"
+
+
+@pytest.mark.anyio
+async def test_rotation_as_a_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tool changes nothing in a dry run, and rotates the key for real; afterwards the secret is the same."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    config = tmp_path / "msp-toolkit.toml"
+    config.write_text("")
+    async with Toolkit.open(config) as toolkit:
+        vault = toolkit.secrets.store("file")
+        vault.set("rmm/api_key", CANARY)
+        before = vault.path.read_bytes()
+        planned = await toolkit.call("credential.rotate-key", ctx=toolkit.context(dry_run=True))
+        assert "a new key file" in planned.preview
+        assert vault.path.read_bytes() == before
+        done = await toolkit.call("credential.rotate-key")
+        assert (done.secrets, CANARY in repr(done)) == (1, False)
+        assert vault.path.read_bytes() != before
+        assert vault.get("rmm/api_key") == CANARY
+    assert stat.S_IMODE((tmp_path / ".msp").stat().st_mode) == 0o700

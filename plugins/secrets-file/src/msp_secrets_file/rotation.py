@@ -22,6 +22,8 @@ class Plan:
     new: Kdf
     passphrase: str | None = field(default=None, repr=False)
     key_file: Path | None = None
+    chosen: bool = False
+    """Whether somebody named the key file; else it is named after its key."""
     remove: Path | None = None
     """The old key file, where it is one that this plugin made and named."""
     afterwards: str = ""
@@ -29,7 +31,9 @@ class Plan:
     @property
     def preview(self) -> str:
         """Say what is going to happen."""
-        new = "a new passphrase" if self.key_file is None else f"the key file {self.key_file}"
+        new = "a new passphrase"
+        if self.key_file is not None:
+            new = f"the key file {self.key_file}" if self.chosen else "a new key file"
         text = f"Encrypt every secret in {self.store.path} anew, locked with {new}."
         return f"{text} Remove the old key file {self.remove}." if self.remove else text
 
@@ -53,7 +57,13 @@ def plan(env: SecretEnv, new_key_file: Path | None = None) -> Plan:
             new = keys.new_kdf(keys.HKDF_SHA256)
             then = f"From now on {keys.KEY_FILE} must be {path}."
             return Plan(
-                store=store, old=old, new=new, key_file=path, remove=remove, afterwards=then
+                store=store,
+                old=old,
+                new=new,
+                key_file=path,
+                chosen=True,
+                remove=remove,
+                afterwards=then,
             )
         raise InvalidParameters(
             f"{path} is the key file in use.", suggestion="Name a file that does not exist yet."
@@ -99,7 +109,8 @@ def run(plan: Plan) -> tuple[int, str]:
     if plan.remove is not None:
         with suppress(OSError):
             plan.remove.unlink(missing_ok=True)
-    return count, f"{count} secrets are locked with the new key. {plan.afterwards}"
+    secrets = "1 secret is" if count == 1 else f"{count} secrets are"
+    return count, f"{secrets} locked with the new key. {plan.afterwards}"
 
 
 def _same(one: Path, other: Path) -> bool:
