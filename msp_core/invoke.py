@@ -69,7 +69,8 @@ async def invoke(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> An
         )
         raise
     except Exception as error:
-        log.exception("%s failed", tool.name)
+        log.error("%s failed: %s", tool.name, type(error).__name__)
+        log.debug("%s failed", tool.name, exc_info=True)
         failure = SystemFailure(
             f"{tool.name} failed unexpectedly: {type(error).__name__}: {mask(str(error))[:300]}",
             suggestion=f"The log has the details under {ctx.correlation_id}; run again with --verbose to see them.",

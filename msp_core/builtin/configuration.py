@@ -70,10 +70,12 @@ async def check(ctx: Context) -> Checked:
 def _needs(ctx: Context) -> Iterable[Need]:
     for instance in ctx.toolkit.instances():
         for credential in instance.adapter.credentials:
-            ref: SecretRef | None = getattr(instance.settings, credential.name, None)
+            ref: SecretRef | str | None = getattr(instance.settings, credential.name, None)
             name = f"{instance.name}/{credential.name}"
             found = ""
-            if ref is None:
+            if isinstance(ref, str):
+                found = "the configuration" if ref else ""
+            elif ref is None:
                 secret = ctx.toolkit.secrets.find(name)
                 found = secret.origin if secret else ""
             elif ctx.toolkit.secrets.store(ref.scheme).get(ref.name) is not None:

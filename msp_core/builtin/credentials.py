@@ -335,7 +335,9 @@ def _names_in(ctx: Context, scheme: str) -> list[tuple[str, str]]:
     found = []
     for instance in ctx.toolkit.instances():
         for credential in instance.adapter.credentials:
-            ref: SecretRef | None = getattr(instance.settings, credential.name, None)
+            ref: SecretRef | str | None = getattr(instance.settings, credential.name, None)
+            if isinstance(ref, str):
+                continue  # no secret: it stands in the configuration
             name = f"{instance.name}/{credential.name}"
             if ref is None or ref.scheme == "env":
                 found.append((name, ref.name if ref else name))

@@ -205,7 +205,8 @@ class Router:
         for kind in need:
             named = tuple(r for r in row.requests if getattr(r, "fact_id", None) == fact_id(kind))
             for source in self.sources(kind, instances, probes=subject.probes, fresh=fresh):
-                if source.instance in down or (source.vantage and not named):
+                unasked = bool(row.check.requests) and not named
+                if source.instance in down or (source.vantage and unasked):
                     continue
                 step = (subject.device.id, source.key, fact_id(kind))
                 read = reads.get(source.key)

@@ -35,8 +35,8 @@ class LoopThread:
         """Stop the loop and wait for the thread; calling it again does nothing."""
         if self._loop.is_closed():
             return
+        self.run(self._loop.shutdown_asyncgens())
+        self.run(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()

@@ -49,7 +49,7 @@ class MSPToolkit:
         """Return an RMM: the one named, else `rmm`, else the only one configured; raise UnknownPlugin otherwise."""
         return default_rmm(self, name)
 
-    def register_plugin(self, plugin: type[Plugin]) -> None:
+    def register_plugin(self, plugin: Any) -> None:
         """Add a check of your own to this toolkit: it is listed, selectable by its name and part of every sweep.
 
         Raises InvalidParameters for a class that is no Plugin, or whose name is taken.

@@ -34,7 +34,7 @@ class ClientManager:
         """Return a client by id or exact name."""
 
         async def get(ctx: Context) -> Client:
-            clients = await ctx.get(Clients)  # type: ignore[type-abstract]
+            clients = await ctx.get(Clients)
             return (await self._linked(ctx, [await clients.get(ctx, client_id)]))[0]
 
         return self._toolkit.run(get)
@@ -55,7 +55,7 @@ class ClientManager:
             ) from None
 
         async def find(ctx: Context) -> list[Client]:
-            clients = await ctx.get(Clients)  # type: ignore[type-abstract]
+            clients = await ctx.get(Clients)
             return await self._linked(ctx, (await clients.list(ctx, **typed)).items)
 
         return self._toolkit.run(find)
@@ -86,6 +86,6 @@ class ClientManager:
         instance = default_instance(self._toolkit.toolkit)
         if instance is None or not clients:
             return list(clients)
-        inventory = await ctx.get(Inventory)  # type: ignore[type-abstract]
+        inventory = await ctx.get(Inventory)
         links = await inventory.client_links(ctx, [one.id for one in clients])
         return [evolve(one, rmm_id=links.get(one.id, {}).get(instance)) for one in clients]

@@ -29,12 +29,12 @@ class HealthMonitor:
 
     def get_history(self, client_id: str, days: int = 7) -> list[CheckResult]:
         """Return the results of the last days, newest first."""
-        if isinstance(days, bool) or not isinstance(days, int) or days < 1:
+        if type(days) is not int or days < 1:
             message = f"days is {days!r}; it must be a whole number of at least 1."
             raise InvalidParameters(message, suggestion="get_history(client_id, days=7)")
 
         async def read(ctx: Context) -> list[CheckResult]:
-            health = await ctx.get(Health)  # type: ignore[type-abstract]
+            health = await ctx.get(Health)
             client = await self._client(ctx, client_id)
             found = await health.history(
                 ctx, client, period=Period.last(timedelta(days=days), ctx.now())
@@ -47,7 +47,7 @@ class HealthMonitor:
         """Set a client's own limits and checks; raise InvalidParameters for a limit that no check has."""
 
         async def write(ctx: Context) -> bool:
-            health = await ctx.get(Health)  # type: ignore[type-abstract]
+            health = await ctx.get(Health)
             await health.configure(ctx, await self._client(ctx, client_id), config)
             return True
 
@@ -57,7 +57,7 @@ class HealthMonitor:
         """Return the newest result of every device and check, with counts and the worst status."""
 
         async def read(ctx: Context) -> ClientStatusSummary:
-            health = await ctx.get(Health)  # type: ignore[type-abstract]
+            health = await ctx.get(Health)
             return await health.status(ctx, await self._client(ctx, client_id))
 
         return self._toolkit.run(read)
@@ -65,5 +65,5 @@ class HealthMonitor:
     async def _client(self, ctx: Context, ref: str) -> str:
         from msp_clients.api import Clients
 
-        clients = await ctx.get(Clients)  # type: ignore[type-abstract]
+        clients = await ctx.get(Clients)
         return (await clients.get(ctx, ref)).id

@@ -120,7 +120,7 @@ def _reader(plugin: type[Plugin], fact: Any, id: str) -> Any:
             reason = ""
             try:
                 async with asyncio.timeout(TIMEOUT_S):
-                    result = await asyncio.to_thread(instance.execute, context)
+                    result: Any = await asyncio.to_thread(instance.execute, context)
             except TimeoutError:
                 reason = f"{plugin.__name__} did not finish within {TIMEOUT_S:g} s"
             except Exception as error:  # noqa: BLE001, becomes an UNKNOWN result that names it

@@ -79,12 +79,13 @@ class ConfiguredRMM(RMMAdapter):
 
     def deploy_agent(self, device: Device) -> DeploymentResult:
         """Prepare the RMM's agent for a device's client and platform."""
-        return self._toolkit.call(  # type: ignore[no-any-return]
+        done = self._toolkit.call(
             "device.deploy-agent",
             client=device.client_id,
             instance=self.name,
             platform=device.os.value,
         )
+        return done.result  # type: ignore[no-any-return]
 
     def execute_command(self, device_id: str, command: str) -> CommandResult:
         """Run a command line on a device and wait for its result."""
@@ -92,7 +93,7 @@ class ConfiguredRMM(RMMAdapter):
         async def find(ctx: Context) -> str:
             if "/" in device_id:
                 return device_id
-            inventory = await ctx.get(Inventory)  # type: ignore[type-abstract]
+            inventory = await ctx.get(Inventory)
             ours = await inventory.device_by_link(ctx, self.name, device_id)
             if ours is None:
                 message = f"{self.name} device {device_id!r} is not in the inventory."
@@ -131,7 +132,7 @@ class ConfiguredRMM(RMMAdapter):
                 message,
                 suggestion="Run: msp-toolkit client sync, or client link CLIENT INSTANCE ID",
             )
-        inventory = await ctx.get(Inventory)  # type: ignore[type-abstract]
+        inventory = await ctx.get(Inventory)
         linked = (await inventory.client_links(ctx, [client_id])).get(client_id, {}).get(self.name)
         if linked is not None:
             return linked, client_id
