@@ -154,7 +154,7 @@ class MockRmm:
             device_id=target.device.id,
             via="mock",
             command=command.line,
-            exit_code=(0 if job.succeeded else 1) if finished else None,
+            exit_code=job.code if finished else None,
             stdout=job.output if finished else "",
             started_at=started,
             finished_at=ctx.now(),

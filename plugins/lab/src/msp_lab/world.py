@@ -25,6 +25,7 @@ class Job:
     queued_at: datetime
     ready_at: float
     succeeded: bool
+    code: int
     output: str
     vendor: str
     extra: dict[str, object] = attrs.Factory(dict)
@@ -181,6 +182,7 @@ class World:
             queued_at=self.clock.now(),
             ready_at=self.clock.elapsed() + COMMAND_SECONDS if view.online else float("inf"),
             succeeded=result.succeeded,
+            code=result.code,
             output=result.output,
             vendor=vendor,
             extra=extra,
