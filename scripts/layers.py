@@ -67,6 +67,7 @@ class Import:
     target: str
     line: int
     at_top: bool
+    quoted: bool = False
 
 
 def layer_of(plugin_id: str) -> Layer:
@@ -116,7 +117,7 @@ def imports_of(tree: ast.Module) -> Iterator[Import]:
                 yield Import(target=target, line=node.lineno, at_top=at_top)
         elif isinstance(node, ast.Constant) and REFERENCE.fullmatch(str(node.value)):
             target = str(node.value).replace(":", ".")
-            yield Import(target=target, line=node.lineno, at_top=False)
+            yield Import(target=target, line=node.lineno, at_top=False, quoted=True)
 
 
 def within(target: str, *modules: str) -> bool:
@@ -125,12 +126,14 @@ def within(target: str, *modules: str) -> bool:
 
 
 def between_packages(
-    package: Package, target: str, known: dict[str, Package], *, is_testing: bool
+    package: Package, module: Path, found: Import, known: dict[str, Package]
 ) -> str | None:
     """Name the rule that an import across packages breaks.
 
-    A module named `testing` is for tests, its own and those of others, and may use the test kit.
+    A module named `testing` is for tests, its own and those of others, and may use the test kit. A
+    record names a Protocol of the kernel by the module that defines it.
     """
+    target = found.target
     top = target.partition(".")[0]
     if top == "httpx" and package.name != "msp_http":
         return "only plugins/http imports httpx"
@@ -141,8 +144,10 @@ def between_packages(
         return "the kernel imports nothing above it"
     if other.layer is Layer.KERNEL:
         open_modules = ["msp_core.v1"]
-        if is_testing:
+        if module.stem == "testing":
             open_modules.append("msp_core.testing")
+        if found.quoted:
+            open_modules.append("msp_core.protocols")
         return None if within(target, *open_modules) else "plugins import msp_core.v1 alone"
     if other.layer in {Layer.LEAF, Layer.SURFACE, Layer.LAB, Layer.BUNDLE}:
         return f"nobody imports {other.layer.value}"
@@ -182,9 +187,7 @@ def violations(root: Path) -> list[str]:
         for module in sorted(package.folder.rglob("*.py")):
             tree = ast.parse(module.read_text(encoding="utf-8"), filename=str(module))
             for found in imports_of(tree):
-                rule = between_packages(
-                    package, found.target, known, is_testing=module.stem == "testing"
-                )
+                rule = between_packages(package, module, found, known)
                 rule = rule or within_package(package, module, found)
                 if rule:
                     where = f"{module.relative_to(root)}:{found.line}"

@@ -43,7 +43,7 @@ def house(tmp_path: Path) -> Path:
             "def late():\n    from msp_clients.book import x\n    return x\n",
             "book.py": "from msp_store.api import Store\nx = Store\n",
             "plugin.py": "import typing\nfrom msp_core.v1 import Tool\n"
-            "RUN = 'msp_clients.tools:late'\n",
+            "RUN = 'msp_clients.tools:late'\nTYPE = 'msp_core.protocols:Guard'\n",
         },
         requires="msp-core msp-store",
     )
