@@ -92,7 +92,7 @@ async def test_latency_is_added_to_every_request(session: Any) -> None:
 
         began = time.perf_counter()
         await asyncio.gather(*(one() for _ in range(20)))
-        assert 0.08 <= time.perf_counter() - began < 0.8
+        assert 0.08 <= time.perf_counter() - began < 1.5
 
 
 @pytest.mark.anyio

@@ -124,7 +124,7 @@ async def test_broken_transport(ninjaone: Any, lab: Lab) -> None:
     lab.control.fault("ninjaone:slow,seconds=0.3,count=1")
     began = time.perf_counter()
     await asyncio.gather(*(ninjaone.call("GET", "/device/1051") for _ in range(5)))
-    assert 0.3 <= time.perf_counter() - began < 1.5
+    assert 0.3 <= time.perf_counter() - began < 5
 
 
 @pytest.mark.anyio
