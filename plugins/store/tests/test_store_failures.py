@@ -292,23 +292,63 @@ async def test_a_write_cut_in_the_middle_is_run_again(postgresql_store):
     assert await store.read(names) == ["one", "two"]
 
 
-async def test_a_connection_lost_during_the_commit_is_said_to_be_uncertain(postgresql_store):
-    """What is not known is not claimed: no retry, and an error that says so."""
+async def test_a_commit_that_did_not_happen_is_run_again(postgresql_store):
+    """The connection breaks as the commit is sent: the server is asked, and says it was not carried out."""
     store = postgresql_store()
     await store.open()
     runs = []
 
     def write(tx):
         runs.append(1)
-        tx.emit("one", {})
-        cut(store)
+        tx.emit(f"run {len(runs)}", {})
+        if len(runs) == 1:
+            cut(store)
 
-    error = await failing(store.write(write))
-    assert error.details["reason"] == "uncertain"
+    await store.write(write)
+    assert await store.read(names) == ["run 2"]
+
+
+async def test_a_commit_that_did_happen_is_not_run_again(postgresql_store, monkeypatch):
+    """The connection breaks after the commit and before its answer: the result is returned, and nothing repeated."""
+    store = postgresql_store()
+    await store.open()
+    lose_the_answer(store, monkeypatch)
+    runs = []
+
+    def write(tx):
+        runs.append(1)
+        tx.emit("once", {})
+        return "result"
+
+    assert await store.write(write) == "result"
     assert runs == [1]
-    assert await store.read(names) == []
+    assert await store.read(names) == ["once"]
 
 
+async def test_a_commit_nobody_knows_about_is_said_to_be_uncertain(postgresql_store, monkeypatch):
+    """Where the server cannot say what became of it, nothing is claimed and nothing repeated."""
+    store = postgresql_store(reconnect_s=0.2)
+    await store.open()
+    lose_the_answer(store, monkeypatch)
+    monkeypatch.setattr(store._writer_db, "was_committed", lambda: None)
+    error = await failing(store.write(lambda tx: tx.emit("once", {})))
+    assert error.details["reason"] == "uncertain"
+
+
+def lose_the_answer(store, monkeypatch):
+    """Let the next commit be carried out, and the connection break before its answer arrives."""
+    real = store._writer_db.commit
+
+    def commit():
+        monkeypatch.setattr(store._writer_db, "commit", real)
+        real()
+        cut(store)
+        real()
+
+    monkeypatch.setattr(store._writer_db, "commit", commit)
+
+
+@pytest.mark.slow
 async def test_a_server_that_restarts():
     """The server is stopped and started again while the store works: it waits and goes on."""
     with postgresql_server() as server:
@@ -323,16 +363,19 @@ async def test_a_server_that_restarts():
 
         thread = threading.Thread(target=restart)
         thread.start()
-        for number in range(20):
-            await store.write(lambda tx, number=number: tx.emit(str(number), {}))
-            await asyncio.sleep(0.02)
-        thread.join()
+        try:
+            for number in range(20):
+                await store.write(lambda tx, number=number: tx.emit(str(number), {}))
+                await asyncio.sleep(0.02)
+        finally:
+            thread.join()
         assert server.get_uri() == address
         await store.write(lambda tx: tx.emit("after", {}))
         assert await store.read(names) == ["before", *map(str, range(20)), "after"]
         await store.aclose()
 
 
+@pytest.mark.slow
 async def test_a_server_that_stays_away():
     """A server that does not come back is an error after the configured patience, and never a hang."""
     with postgresql_server() as server:

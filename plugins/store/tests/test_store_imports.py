@@ -1,6 +1,7 @@
 """What is imported, and when: one command must stay cheap."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -9,11 +10,14 @@ import pytest
 
 def modules_after(code):
     """Run code in a new process and return the modules it has loaded."""
+    # Measuring coverage imports modules of its own
+    environment = {name: value for name, value in os.environ.items() if "COV" not in name}
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"],
         capture_output=True,
         text=True,
         timeout=60,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout.splitlines()[-1]))

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from attrs import frozen
 
@@ -84,10 +83,13 @@ class _PostgresqlDatabase(peewee.PostgresqlDatabase):  # type: ignore[misc]
         name = options.pop("dbname", "")
         self._begin_sql = (
             f"BEGIN; SET LOCAL lock_timeout = {int(busy_timeout_s * 1000)};"
-            f" SELECT pg_advisory_xact_lock({_WRITERS_LOCK}); SET LOCAL lock_timeout = 0"
+            f" SELECT pg_advisory_xact_lock({_WRITERS_LOCK}); SET LOCAL lock_timeout = 0;"
+            " SELECT pg_current_xact_id()::text"
             if writer
             else "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
         )
+        self._writer = writer
+        self._transaction_id = ""
         super().__init__(name, prefer_psycopg3=True, **options)
 
     def _connect(self) -> Any:
@@ -98,7 +100,16 @@ class _PostgresqlDatabase(peewee.PostgresqlDatabase):  # type: ignore[misc]
     def begin_whole(self) -> None:
         # Several statements in one trip cannot be prepared, which psycopg does with what is repeated
         with peewee.__exception_wrapper__:
-            self.cursor().execute(self._begin_sql, prepare=False)
+            cursor = self.cursor().execute(self._begin_sql, prepare=False)
+            if self._writer:
+                while cursor.nextset():
+                    pass
+                self._transaction_id = cursor.fetchone()[0]
+
+    def was_committed(self) -> bool | None:
+        """Ask a new connection about the last transaction; None while, or where, the server cannot say."""
+        cursor = self.execute_sql("SELECT pg_xact_status(%s::xid8)", (self._transaction_id,))
+        return {"committed": True, "aborted": False}.get(cursor.fetchone()[0])
 
     def rollback(self) -> None:
         if not self._state.conn.closed:
@@ -146,14 +157,6 @@ def conninfo_of(url: str) -> dict[str, Any]:
     from psycopg.conninfo import conninfo_to_dict
 
     return {key: value for key, value in conninfo_to_dict(url).items() if value is not None}
-
-
-def without_password(url: str) -> str:
-    """Return the address with the password left out."""
-    parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    user = login.partition(":")[0]
-    return urlunsplit((parts.scheme, user + at + host, parts.path, "", ""))
 
 
 def quoted(names: Sequence[str]) -> str:

@@ -148,16 +148,13 @@ class DatabaseStore:
 
     def _run(self, database_of: Callable[[], Any], fn: Callable[[Transaction], T]) -> T:
         _inside.set(True)
-        give_up = time.monotonic() + self._reconnect_s
-        pause = 0.05
+        patience = _Patience(self._reconnect_s)
         while True:
             try:
-                result = self._once(database_of(), fn)
+                result = self._once(database_of(), fn, patience)
             except failures.ConnectionLost:
-                if not self._connected or time.monotonic() + pause > give_up:
+                if not self._connected or not patience.wait():
                     raise
-                time.sleep(pause)
-                pause = min(pause * 2, 1.0)
             except Exception as error:
                 translated = failures.translate(error, self.target.where)
                 if translated is error:
@@ -167,32 +164,53 @@ class DatabaseStore:
                 self._connected = True
                 return result
 
-    def _once(self, database: Any, fn: Callable[[Transaction], T]) -> T:
+    def _once(self, database: Any, fn: Callable[[Transaction], T], patience: "_Patience") -> T:
         self._begin(database)
-        committing = False
         try:
             result = fn(Transaction(database, self.dialect, self._now()))
             _refuse_coroutine(result)
-            committing = True
-            database.commit()
         except BaseException as error:
             self._leave(database)
-            lost = (
-                failures.translate(error, self.target.where)
-                if isinstance(error, Exception)
-                else error
-            )
+            if isinstance(error, Exception):
+                lost = failures.translate(error, self.target.where)
+                if isinstance(lost, failures.ConnectionLost):
+                    raise lost from error
+            raise
+        try:
+            database.commit()
+        except Exception as error:
+            self._leave(database)
+            lost = failures.translate(error, self.target.where)
             if not isinstance(lost, failures.ConnectionLost):
                 raise
-            if committing:
-                raise StoreError(
-                    f"The connection broke during the commit; whether the write was kept is not known: {lost.message}",
-                    suggestion="Look at the records before doing it again",
-                    reason="uncertain",
-                ) from error
-            raise lost from error
+            if not self._was_committed(database, patience):
+                raise lost from error
+            return result
         database.pop_transaction()
         return result
+
+    def _was_committed(self, database: Any, patience: "_Patience") -> bool:
+        """Find out whether a commit that got no answer was carried out; raise StoreError where nobody can tell."""
+        while True:
+            try:
+                if database.is_closed():
+                    database.connect()
+                known: bool | None = database.was_committed()
+            except Exception as error:
+                database.close()
+                if not isinstance(
+                    failures.translate(error, self.target.where), failures.ConnectionLost
+                ):
+                    raise
+                known = None
+            if known is not None:
+                return known
+            if not patience.wait():
+                raise StoreError(
+                    f"The connection broke during the commit, and nobody knows whether it was kept: {self.target.where}",
+                    suggestion="Look at the records before doing it again",
+                    reason="uncertain",
+                )
 
     def _begin(self, database: Any) -> None:
         route_thread(database)
@@ -218,6 +236,22 @@ class DatabaseStore:
             database.rollback()
         except Exception:  # noqa: BLE001 - the first failure is the one to report
             database.close()
+
+
+class _Patience:
+    """Growing pauses, for so long in all."""
+
+    def __init__(self, seconds: float) -> None:
+        self._give_up = time.monotonic() + seconds
+        self._pause = 0.05
+
+    def wait(self) -> bool:
+        """Sleep a little longer than the last time; return False instead where the time is up."""
+        if time.monotonic() + self._pause > self._give_up:
+            return False
+        time.sleep(self._pause)
+        self._pause = min(self._pause * 2, 1.0)
+        return True
 
 
 def _refuse_nesting(verb: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -133,15 +133,12 @@ class JsonField(_TextField):
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
     if isinstance(value, (set, frozenset)):
         return sorted(value)
-    if isinstance(value, tuple):
-        return list(value)
-    items = getattr(value, "items", None)
-    if callable(items):
-        return dict(items())
+    if isinstance(value, datetime):
+        return value.isoformat()
     message = f"{type(value).__name__} is not JSON data"
     raise TypeError(message)
 

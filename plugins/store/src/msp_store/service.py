@@ -43,6 +43,7 @@ async def create_outbox(toolkit: "Toolkit") -> DatabaseOutbox:
 
 async def _target(toolkit: "Toolkit", settings: DatabaseSettings) -> Target:
     if settings.type is DatabaseKind.SQLITE:
+        toolkit.require_workspace()
         return SqliteTarget(
             path=toolkit.root / settings.path, busy_timeout_s=settings.busy_timeout_s
         )

@@ -65,7 +65,14 @@ def postgresql_dsn() -> Iterator[str]:
     if named:
         yield named
         return
+    import psycopg
+
     with postgresql_server() as server:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # It is thrown away afterwards: nothing has to survive a power cut
+            for option in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {option} = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
 
 
