@@ -3,7 +3,8 @@
 `run_cli` runs a command line in this process; `workspace` is a pytest fixture's worth of a fresh, isolated workspace.
 """
 
+from msp_core.registry import Registry
 from msp_core.testing.commandline import Done, run_cli
-from msp_core.testing.workspace import isolated, make_toolkit
+from msp_core.testing.workspace import isolated, make_toolkit, registry_of
 
-__all__ = ["Done", "isolated", "make_toolkit", "run_cli"]
+__all__ = ["Done", "Registry", "isolated", "make_toolkit", "registry_of", "run_cli"]

@@ -43,14 +43,20 @@ def make_toolkit(
     `plugins` maps ids to plugin modules (`{"disk": "msp_check_disk.plugin"}`), or lists modules whose id follows from
     the package's name. `env` is the whole environment.
     """
+    registry = registry_of(plugins)
+    read = Config(None, folder, Environ(env or {}), [("test", dict(config or {}))])
+    read.check(registry)
+    return Toolkit(read, registry, clock=clock)
+
+
+def registry_of(plugins: Mapping[str, str | ModuleType] | Sequence[str]) -> Registry:
+    """Return a registry of exactly these plugins, given as for `make_toolkit`."""
     if not isinstance(plugins, Mapping):
         plugins = {_id_of(module): module for module in plugins}
     registry = Registry()
     for id, module in plugins.items():
         registry.add(module, id=id)
-    read = Config(None, folder, Environ(env or {}), [("test", dict(config or {}))])
-    read.check(registry)
-    return Toolkit(read, registry, clock=clock)
+    return registry
 
 
 def _id_of(module: str) -> str:

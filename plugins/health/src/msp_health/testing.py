@@ -17,8 +17,7 @@ from typing import Annotated, Any
 
 from attrs import define, field, frozen
 
-from msp_core.discovery import Candidate
-from msp_core.registry import Registry
+from msp_core.testing import Registry, registry_of
 from msp_core.v1 import (
     Adapter,
     Check,
@@ -276,17 +275,12 @@ def registry(*more: types.ModuleType | str) -> Registry:
     """Return a registry of the store, clients, health, this fleet and more plugins (modules or their names)."""
     names = ["msp_store.plugin", "msp_clients.plugin", "msp_health.plugin", __name__]
     names += [one if isinstance(one, str) else one.__name__ for one in more]
-    candidates = [
-        Candidate(
-            id="fleet" if name == __name__ else name.split(".")[0].removeprefix("msp_"),
-            module=name,
-            distribution="tests",
-            version="0",
-            summary="",
-        )
-        for name in names
-    ]
-    return Registry(candidates)
+    return registry_of(
+        {
+            "fleet" if name == __name__ else name.split(".")[0].removeprefix("msp_"): name
+            for name in names
+        }
+    )
 
 
 def open_toolkit(
