@@ -5,6 +5,7 @@ Every function raises ValueError, with a reason for people, for an item that can
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from msp_core.v1 import (
@@ -24,6 +25,9 @@ from msp_core.v1 import (
 
 Row = Mapping[str, Any]
 
+_FAR = 4e9
+"""Up to here, in the year 2096, every number of seconds is a time."""
+
 
 def external_id(value: Any) -> str | None:
     """Return an id as text, whatever JSON type it came in; None for what is no id."""
@@ -39,6 +43,8 @@ def external_id(value: Any) -> str | None:
 
 def moment(value: Any) -> datetime | None:
     """Return epoch seconds as an aware time; None for what is none."""
+    if type(value) is float and 0 < value < _FAR:
+        return datetime.fromtimestamp(value, UTC)
     if isinstance(value, str):
         try:
             value = float(value)
@@ -54,7 +60,7 @@ def moment(value: Any) -> datetime | None:
 
 def text(value: Any) -> str:
     """Return text as it is, and nothing for anything else."""
-    return value.strip() if isinstance(value, str) else ""
+    return value.strip() if type(value) is str else ""
 
 
 def texts(value: Any) -> tuple[str, ...]:
@@ -194,14 +200,19 @@ def volume(row: Row) -> Volume | None:
         message = "the volume has neither a drive letter nor a name"
         raise ValueError(message)
     filesystem = text(row.get("fileSystem"))
-    kind = text(row.get("deviceType")).lower()
-    if filesystem.lower() in _PSEUDO or kind.startswith(_NOT_FIXED):
+    if not is_fixed(text(row.get("deviceType")), filesystem):
         return None
     total, free = size(row.get("capacity")), size(row.get("freeSpace"))
     if total is not None and free is not None and free > total:
         message = f"the volume {mount} has more free space than space"
         raise ValueError(message)
     return Volume(mount=mount, total_bytes=total or None, free_bytes=free, filesystem=filesystem)
+
+
+@lru_cache(maxsize=1000)
+def is_fixed(device_type: str, filesystem: str) -> bool:
+    """Tell whether these words of the vendor mean a fixed disk with files of the device's own."""
+    return filesystem.lower() not in _PSEUDO and not device_type.lower().startswith(_NOT_FIXED)
 
 
 _STATES = {
@@ -225,15 +236,23 @@ _STARTS = {
 
 def service(row: Row) -> ServiceFact:
     """Read a Windows service; unknown states and start types stay UNKNOWN."""
-    name = text(row.get("name"))
+    get = row.get
+    return service_fact(
+        text(get("name")), text(get("state")), text(get("startType")), text(get("displayName"))
+    )
+
+
+@lru_cache(maxsize=20_000)
+def service_fact(name: str, state: str, start: str, display_name: str) -> ServiceFact:
+    """Make a service; thousands of devices have the same one in the same state and share it."""
     if not name:
         message = "the service has no name"
         raise ValueError(message)
     return ServiceFact(
         name=name,
-        state=_STATES.get(text(row.get("state")), ServiceState.UNKNOWN),
-        start=_STARTS.get(text(row.get("startType")), ServiceStart.UNKNOWN),
-        display_name=text(row.get("displayName")),
+        state=_STATES.get(state, ServiceState.UNKNOWN),
+        start=_STARTS.get(start, ServiceStart.UNKNOWN),
+        display_name=display_name,
     )
 
 
