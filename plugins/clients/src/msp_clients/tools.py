@@ -72,7 +72,6 @@ class ClientRow:
             Column("devices", "Devices", _count),
             Column("last_health_check", "Last health check"),
         ),
-        empty="No clients. Add one with `client add --name NAME`, or `client sync --all --create`.",
     )
 
 
@@ -113,9 +112,9 @@ class ClientDetails:
             ("RMM id", self.rmm_id or ""),
             ("Last health check", _moment(self.last_health_check)),
             ("Client since", _moment(self.created_at)),
-            ("Notes", self.notes.replace("\n", "\n" + " " * 20)),
+            ("Notes", self.notes.replace("\n", "\n" + " " * 21)),
         ]
-        text = [self.name, *(f"  {label + ':':<18}{value}" for label, value in lines if value)]
+        text = [self.name, *(f"  {label + ':':<19}{value}" for label, value in lines if value)]
         if self.config:
             text.append("  Own settings:")
             text += [f"    {key} = {json.dumps(value)}" for key, value in self.config.items()]
@@ -192,6 +191,11 @@ async def list_clients(
         )
         for client in found.items
     )
+    filtered = any((tier, status, search, tag, offset, limit == 0))
+    if not found.total and not filtered:
+        notes.append(
+            "There are no clients yet: `client add --name NAME`, or `client sync --all --create`."
+        )
     return Listing(items=rows, total=found.total, notes=tuple(notes))
 
 

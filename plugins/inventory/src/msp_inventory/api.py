@@ -2,12 +2,10 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from attrs import frozen
 
-from msp_clients.api import DeviceFigures
 from msp_core.v1 import (
     Column,
     Context,
@@ -19,14 +17,7 @@ from msp_core.v1 import (
     Quarantined,
     Site,
 )
-
-
-class LinkKind(StrEnum):
-    """What sort of thing a link names."""
-
-    CLIENT = "client"
-    SITE = "site"
-    DEVICE = "device"
+from msp_inventory.kinds import LinkKind as LinkKind
 
 
 @frozen(kw_only=True)
@@ -215,12 +206,6 @@ class Inventory(Protocol):
         self, ctx: Context, client_ids: Sequence[str]
     ) -> Mapping[str, Mapping[str, str]]:
         """Return client id -> instance -> external id, an entry for every id asked for."""
-        ...
-
-    async def client_devices(
-        self, ctx: Context, client_ids: Sequence[str]
-    ) -> Mapping[str, DeviceFigures]:
-        """Return how many devices each client has, and its id in the default RMM."""
         ...
 
     async def client_by_link(self, ctx: Context, instance: str, external_id: str) -> str | None:

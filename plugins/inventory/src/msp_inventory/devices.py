@@ -11,7 +11,7 @@ from msp_core.v1 import Device
 from msp_inventory.api import LinkKind
 from msp_inventory.sayings import Said, put_together
 from msp_inventory.tables import DeviceRow, LinkRow
-from msp_store.api import Tx, fn
+from msp_store.api import Tx
 
 _BATCH = 500
 _MADE = (
@@ -180,8 +180,3 @@ def device_of(row: Sequence[Any]) -> Device:
         rmm_device_id=row[13],
         missing_since=row[14],
     )
-
-
-def counted() -> Any:
-    """Count rows of a group."""
-    return fn.COUNT(DeviceRow.id)

@@ -10,7 +10,6 @@ from msp_inventory.api import DeviceLinks, Link, LinkKind
 from msp_inventory.tables import DeviceRow, LinkRow
 
 Scope = Collection[str] | None
-_BATCH = 500
 _LINK_FIELDS = (
     LinkRow.instance,
     LinkRow.kind,
@@ -109,34 +108,6 @@ def our_client(scope: Scope, kind: LinkKind, instance: str, external_id: str) ->
     if row is None or (scope is not None and row[1] not in scope):
         return None
     return str(row[0])
-
-
-def client_links(client_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return client id -> instance -> external id of present links."""
-    found: dict[str, dict[str, str]] = {client_id: {} for client_id in client_ids}
-    ids = list(found)
-    for start in range(0, len(ids), _BATCH):
-        query: Any = LinkRow.select(LinkRow.client_id, LinkRow.instance, LinkRow.external_id).where(
-            (LinkRow.kind == LinkKind.CLIENT)
-            & LinkRow.client_id.in_(ids[start : start + _BATCH])
-            & LinkRow.missing_since.is_null()
-        )
-        ordered = query.order_by(LinkRow.instance, LinkRow.external_id.desc())
-        for client_id, instance, external_id in ordered.tuples():
-            found[client_id][instance] = external_id
-    return found
-
-
-def device_counts(client_ids: Sequence[str]) -> dict[str, int]:
-    """Count the present devices of each client; those without any are left out."""
-    found: dict[str, int] = {}
-    for start in range(0, len(client_ids), _BATCH):
-        query: Any = DeviceRow.select(DeviceRow.client_id, devices.counted()).where(
-            DeviceRow.client_id.in_(client_ids[start : start + _BATCH])
-            & DeviceRow.missing_since.is_null()
-        )
-        found.update(query.group_by(DeviceRow.client_id).tuples())
-    return found
 
 
 def devices_with_links(client_ids: Sequence[str]) -> Mapping[str, list[DeviceLinks]]:

@@ -76,7 +76,7 @@ def msp_tools() -> Iterable[Tool]:
 def msp_services() -> Iterable[Service]:
     """Offer the inventory, and the device figures that client lists show."""
     yield Service(type="msp_inventory.api:Inventory", factory="msp_inventory.service:create")
-    yield Service(type="msp_clients.api:KnowsDevices", factory="msp_inventory.service:figures")
+    yield Service(type="msp_clients.api:KnowsDevices", factory="msp_inventory.figures:create")
 
 
 @hookimpl

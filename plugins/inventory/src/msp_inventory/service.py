@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from msp_clients.api import Clients, DeviceFigures
+from msp_clients.api import Clients
 from msp_core.v1 import (
     Context,
     Device,
@@ -20,7 +20,8 @@ from msp_core.v1 import (
     VendorDevice,
 )
 from msp_inventory import byhand, devices, lookup
-from msp_inventory.api import DeviceLinks, Doubt, Inventory, Link, LinkKind, SyncReport
+from msp_inventory.api import DeviceLinks, Doubt, Link, LinkKind, SyncReport
+from msp_inventory.figures import client_links, default_instance, device_counts
 from msp_inventory.reconcile import Counts, Listed, reconcile
 from msp_inventory.sayings import tidy
 from msp_inventory.syncing import Syncing
@@ -34,11 +35,6 @@ _TOGETHER = 2_000  # devices read at once by `targets`, where no single client h
 async def create(toolkit: Toolkit) -> "InventoryService":
     """Build the service on the toolkit's store."""
     return InventoryService(toolkit, await toolkit.get(Store))
-
-
-async def figures(toolkit: Toolkit) -> Inventory:
-    """Return the inventory as the one who knows how many devices each client has."""
-    return await toolkit.get(Inventory)
 
 
 class _RehearsedError(Exception):
@@ -69,11 +65,6 @@ class InventoryService:
         except _RehearsedError as rehearsed:
             result: T = rehearsed.result
             return result
-
-    def _default(self) -> str | None:
-        """Return the instance whose ids are a device's RMM id: `rmm`, else the first RMM by name."""
-        names = [one.name for one in self._toolkit.instances(Role.RMM)]
-        return "rmm" if "rmm" in names else next(iter(names), None)
 
     async def devices(
         self,
@@ -162,7 +153,7 @@ class InventoryService:
         for client_id in client_ids:
             ctx.require_client(client_id)
         ids = list(dict.fromkeys(client_ids))
-        counts = await self._store.read(lambda _tx: lookup.device_counts(ids))
+        counts = await self._store.read(lambda _tx: device_counts(ids))
         for batch in _batches(ids, counts):
             found = await self._store.read(
                 lambda _tx, batch=batch: lookup.devices_with_links(batch)  # type: ignore[misc]
@@ -176,28 +167,7 @@ class InventoryService:
         """Return client id -> instance -> external id."""
         for client_id in client_ids:
             ctx.require_client(client_id)
-        return await self._store.read(lambda _tx: lookup.client_links(client_ids))
-
-    async def client_devices(
-        self, ctx: Context, client_ids: Sequence[str]
-    ) -> Mapping[str, DeviceFigures]:
-        """Return how many devices each client has, and its id in the default RMM."""
-        for client_id in client_ids:
-            ctx.require_client(client_id)
-        default = self._default()
-
-        def read(_tx: Tx) -> Mapping[str, DeviceFigures]:
-            counts = lookup.device_counts(list(client_ids))
-            links = lookup.client_links(client_ids) if default else {}
-            return {
-                client_id: DeviceFigures(
-                    count=counts.get(client_id, 0),
-                    rmm_id=links[client_id].get(default) if default else None,
-                )
-                for client_id in client_ids
-            }
-
-        return await self._store.read(read)
+        return await self._store.read(lambda _tx: client_links(client_ids))
 
     async def client_by_link(self, ctx: Context, instance: str, external_id: str) -> str | None:
         """Return our id of a console's client."""
@@ -231,7 +201,7 @@ class InventoryService:
         """Say which of a console's devices is ours."""
         self._toolkit.instance(instance)
         external_id = _checked_external_id(external_id)
-        default = self._default()
+        default = default_instance(self._toolkit)
 
         return await self._write(
             ctx,
@@ -268,7 +238,7 @@ class InventoryService:
             kind=kind,
             os=os,
         )
-        default = self._default()
+        default = default_instance(self._toolkit)
 
         return await self._write(
             ctx, lambda tx: byhand.add_device(tx, ctx.scope, made, instance, default)
@@ -292,7 +262,7 @@ class InventoryService:
             )
         known = {one.id: one for one in (await clients.list(ctx, include_deleted=True)).items}
         links = await self._store.read(lambda _tx: _client_links(sorted(offers)))
-        default = self._default()
+        default = default_instance(self._toolkit)
 
         async def record(listed: Listed) -> Counts:
             return await self._write(ctx, lambda tx: reconcile(tx, listed, default))
@@ -321,7 +291,9 @@ class InventoryService:
             return {
                 one.name: one.adapter.offers
                 for one in self._toolkit.instances()
-                if ListsDevices in one.adapter.offers or ListsClients in one.adapter.offers
+                if one.adapter.role
+                is not Role.HOST  # this machine is nobody's, unless somebody says so
+                and (ListsDevices in one.adapter.offers or ListsClients in one.adapter.offers)
             }
         found = {}
         for name in instances:

@@ -1,7 +1,7 @@
 """Tables of the inventory."""
 
 from msp_core.v1 import DeviceKind, OsFamily
-from msp_inventory.api import LinkKind
+from msp_inventory.kinds import LinkKind
 from msp_store.api import (
     BooleanField,
     CompositeKey,

@@ -1,0 +1,80 @@
+"""How many devices each client has, for lists of clients; kept apart so that such a list loads little else."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msp_clients.api import DeviceFigures
+from msp_core.v1 import Context, Role, Toolkit
+from msp_inventory.kinds import LinkKind
+from msp_inventory.tables import DeviceRow, LinkRow
+from msp_store.api import Store, Tx, fn
+
+_BATCH = 500  # ids in one query
+
+
+async def create(toolkit: Toolkit) -> "Figures":
+    """Build the service on the toolkit's store."""
+    return Figures(toolkit, await toolkit.get(Store))
+
+
+def default_instance(toolkit: Toolkit) -> str | None:
+    """Return the instance whose ids are a client's and a device's RMM id: `rmm`, else the first RMM by name."""
+    names = [one.name for one in toolkit.instances(Role.RMM)]
+    return "rmm" if "rmm" in names else next(iter(names), None)
+
+
+class Figures:
+    """See `msp_clients.api.KnowsDevices`."""
+
+    def __init__(self, toolkit: Toolkit, store: Store) -> None:
+        self._toolkit = toolkit
+        self._store = store
+
+    async def client_devices(
+        self, ctx: Context, client_ids: Sequence[str]
+    ) -> Mapping[str, DeviceFigures]:
+        """Return how many devices each client has, and its id in the default RMM."""
+        for client_id in client_ids:
+            ctx.require_client(client_id)
+        default = default_instance(self._toolkit)
+
+        def read(_tx: Tx) -> Mapping[str, DeviceFigures]:
+            counts = device_counts(client_ids)
+            links = client_links(client_ids) if default else {}
+            return {
+                client_id: DeviceFigures(
+                    count=counts.get(client_id, 0),
+                    rmm_id=links[client_id].get(default) if default else None,
+                )
+                for client_id in client_ids
+            }
+
+        return await self._store.read(read)
+
+
+def client_links(client_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return client id -> instance -> external id of present links."""
+    found: dict[str, dict[str, str]] = {client_id: {} for client_id in client_ids}
+    ids = list(found)
+    for start in range(0, len(ids), _BATCH):
+        query: Any = LinkRow.select(LinkRow.client_id, LinkRow.instance, LinkRow.external_id).where(
+            (LinkRow.kind == LinkKind.CLIENT)
+            & LinkRow.client_id.in_(ids[start : start + _BATCH])
+            & LinkRow.missing_since.is_null()
+        )
+        ordered = query.order_by(LinkRow.instance, LinkRow.external_id.desc())
+        for client_id, instance, external_id in ordered.tuples():
+            found[client_id][instance] = external_id
+    return found
+
+
+def device_counts(client_ids: Sequence[str]) -> dict[str, int]:
+    """Count the present devices of each client; those without any are left out."""
+    found: dict[str, int] = {}
+    for start in range(0, len(client_ids), _BATCH):
+        query: Any = DeviceRow.select(DeviceRow.client_id, fn.COUNT(DeviceRow.id)).where(
+            DeviceRow.client_id.in_(client_ids[start : start + _BATCH])
+            & DeviceRow.missing_since.is_null()
+        )
+        found.update(query.group_by(DeviceRow.client_id).tuples())
+    return found
