@@ -18,7 +18,7 @@ from msp_core import terminal
 from msp_core.errors import InvalidParameters, MspError
 from msp_core.output import Format, render
 from msp_core.records import Effect, Spelling, Surface, Tool
-from msp_core.schema import Parameter, choices, cli_path, parameters
+from msp_core.schema import Parameter, choices, cli_path, parameters, row_type
 from msp_core.structure import plain
 from msp_core.toolkit import Toolkit
 
@@ -182,7 +182,13 @@ class Run:
             result = asyncio.run(self._call(arguments, values, bar))
             bar.clear()
             zone = ZoneInfo(self.toolkit.config.general.timezone)
-            text = render(result, format, zone=zone, colour=terminal.wants_colour(sys.stdout))
+            text = render(
+                result,
+                format,
+                zone=zone,
+                colour=terminal.wants_colour(sys.stdout),
+                row_type=row_type(self.toolkit.registry.load(self.tool.run)),
+            )
         except MspError as error:
             bar.clear()
             return _report(error, format)

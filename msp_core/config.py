@@ -134,6 +134,8 @@ class Config:
         self.origins: dict[str, str] = {}
         for origin, data in layers:
             _merge(self.data, data, origin, self.origins, "")
+        self.is_workspace = True
+        """False where no configuration was found: nothing may be recorded in a folder just because one stands in it."""
         self._typed: dict[type, Any] = {}
         self._fold_named_providers()
 
@@ -156,7 +158,9 @@ class Config:
             layers.extend((str(one), read_file(one)) for one in overlays(file))
         layers.append(("environment", _from_environment(environ)))
         layers.append(("command line", overrides or {}))
-        return cls(file, root, environ, layers)
+        config = cls(file, root, environ, layers)
+        config.is_workspace = file is not None or "database" in config.data
+        return config
 
     @property
     def state_dir(self) -> Path:

@@ -41,8 +41,13 @@ class Format(StrEnum):
     NAGIOS = "nagios"
 
 
-def render(result: Any, format: Format, *, zone: ZoneInfo, colour: bool = False) -> str:
-    """Return a result as text, without a final line break, secrets masked and control characters made harmless."""
+def render(
+    result: Any, format: Format, *, zone: ZoneInfo, colour: bool = False, row_type: Any = None
+) -> str:
+    """Return a result as text, without a final line break, secrets masked and control characters made harmless.
+
+    `row_type` says what a list would hold, for the words when it is empty.
+    """
     if format is Format.JSON:
         return json.dumps(_document(result), indent=2, ensure_ascii=False)
     if format is Format.JSONL:
@@ -57,7 +62,10 @@ def render(result: Any, format: Format, *, zone: ZoneInfo, colour: bool = False)
         return _csv(mask_data(plain(_rows(result))))
     if format is Format.NAGIOS:
         return clean(mask(_nagios(result)), keep_lines=True)
-    return mask(_for_people(result, zone, markdown=format is Format.MARKDOWN, colour=colour))
+    empty = (getattr(row_type, "DISPLAY", None) or Display()).empty
+    return mask(
+        _for_people(result, zone, markdown=format is Format.MARKDOWN, colour=colour, empty=empty)
+    )
 
 
 def clean(text: str, *, keep_lines: bool = False) -> str:
@@ -151,7 +159,7 @@ def _nagios(result: Any) -> str:
     return f"OK: {len(rows)} {'row' if len(rows) == 1 else 'rows'}"
 
 
-def _for_people(result: Any, zone: ZoneInfo, *, markdown: bool, colour: bool) -> str:
+def _for_people(result: Any, zone: ZoneInfo, *, markdown: bool, colour: bool, empty: str) -> str:
     if result is None:
         return ""
     if isinstance(result, str):
@@ -161,8 +169,14 @@ def _for_people(result: Any, zone: ZoneInfo, *, markdown: bool, colour: bool) ->
     rows = _rows(result)
     columns = display.columns
     if not rows:
-        empty = display.empty if not isinstance(result, Listing) else _empty(result)
-        parts.append(empty)
+        listed = isinstance(result, Listing | tuple | list)
+        parts.append(
+            empty
+            if listed and not getattr(result, "notes", ())
+            else ""
+            if listed
+            else display.empty
+        )
     elif columns:
         cells = [[_text(_value(row, column), column, zone) for column in columns] for row in rows]
         heads = [column.title or column.path.replace("_", " ") for column in columns]
@@ -176,10 +190,6 @@ def _for_people(result: Any, zone: ZoneInfo, *, markdown: bool, colour: bool) ->
             parts.append(f"{len(result.items)} of {result.total} shown.")
         parts.extend(clean(note) for note in result.notes)
     return "\n\n".join(part for part in parts if part)
-
-
-def _empty(listing: Listing[Any]) -> str:
-    return "Nothing found." if not listing.notes else ""
 
 
 def _fields(row: Any, zone: ZoneInfo) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NewType, get_args, get_origin,
 
 import attrs
 
+from msp_core.display import Listing
 from msp_core.errors import InvalidParameters, PluginError, UnknownPlugin
 from msp_core.records import Adapter, Check, Doc, Param, Surface, Tool
 from msp_core.registry import known_ids
@@ -71,6 +72,13 @@ def parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
             )
         found.append(_parameter(one.name, hints[one.name], one.default))
     return tuple(found)
+
+
+def row_type(function: Callable[..., Any]) -> Any:
+    """Return what a tool that returns a list lists, None for any other."""
+    returned = get_type_hints(function).get("return")
+    origin, arguments = get_origin(returned), get_args(returned)
+    return arguments[0] if arguments and origin in (Listing, tuple, list) else None
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> Parameter:

@@ -116,6 +116,15 @@ class Toolkit:
         """The workspace: relative paths of the configuration start here."""
         return self.config.root
 
+    def require_workspace(self) -> None:
+        """Raise ConfigError where there is no configuration, before something is recorded in the current folder."""
+        if not self.config.is_workspace:
+            message = "There is no configuration here, so there is nowhere to keep records."
+            raise ConfigError(
+                message,
+                suggestion="Run 'msp-toolkit init' here, or name one: --config FILE, MSP_CONFIG=FILE.",
+            )
+
     @property
     def state_dir(self) -> Path:
         """Folder for the workspace's private files; made with mode 0700 when first asked for."""
