@@ -1,0 +1,1 @@
+"""Facts and commands over SSH for Linux and macOS."""

@@ -1,0 +1,138 @@
+"""Run one command over an open connection: limited in time and output."""
+
+import asyncio
+import contextlib
+import signal
+from datetime import timedelta
+
+import asyncssh
+from attrs import frozen
+
+MOST_BYTES = 1024 * 1024
+GRACE_S = 2.0
+"""How long a command may take to end after being asked to, and its output to arrive after it ended."""
+_CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
+
+
+class ConnectionDropped(Exception):
+    """The connection ended before the command did."""
+
+
+@frozen(kw_only=True)
+class Finished:
+    """How a command ended. `exit_code` is None where it did not end by itself, negative for a signal."""
+
+    exit_code: int | None
+    stdout: str
+    stderr: str
+    timed_out: bool = False
+    truncated: bool = False
+
+
+async def execute(
+    connection: asyncssh.SSHClientConnection, line: str, timeout: timedelta, stdin: bytes = b""
+) -> Finished:
+    """Run a command line and wait for it; raise ConnectionDropped where its end is not known.
+
+    At the timeout, or when the caller is cancelled, the command is sent signals and its channel closed: an SSH server
+    that ignores signals leaves it running.
+    """
+    timed_out, watch = False, _Watch()
+    channel: asyncssh.SSHClientChannel[bytes] | None = None
+    try:
+        async with asyncio.timeout(timeout.total_seconds()):
+            channel, _ = await connection.create_session(lambda: watch, line, encoding=None)
+            with contextlib.suppress(BrokenPipeError):  # a command may end without reading
+                channel.write(stdin)
+                channel.write_eof()
+            await watch.exited.wait()
+    except TimeoutError:
+        timed_out = True
+    except (asyncssh.Error, OSError) as error:
+        raise ConnectionDropped(str(error)) from None
+    finally:
+        if channel is not None:
+            await _finish(channel, watch)
+    if not timed_out and watch.exit_code is None:
+        raise ConnectionDropped(str(watch.dropped or "the server closed the session"))
+    return Finished(
+        exit_code=None if timed_out else watch.exit_code,
+        stdout=watch.out.text,
+        stderr=watch.err.text,
+        timed_out=timed_out,
+        truncated=watch.out.truncated or watch.err.truncated,
+    )
+
+
+async def _finish(channel: "asyncssh.SSHClientChannel[bytes]", watch: "_Watch") -> None:
+    if not watch.exited.is_set():
+        for ask in (channel.terminate, channel.kill):
+            with contextlib.suppress(OSError, asyncssh.Error):
+                ask()
+            await _within_grace(watch.exited, GRACE_S / 4)
+    # a child left running on purpose keeps the channel open; it is not waited for
+    await _within_grace(watch.closed, GRACE_S if watch.exited.is_set() else 0.1)
+    channel.close()
+
+
+async def _within_grace(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+class _Kept:
+    """Keeps the start of a stream and forgets the rest, so that the sender is never blocked."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self.truncated = False
+
+    def add(self, data: bytes) -> None:
+        room = MOST_BYTES - len(self._bytes)
+        self._bytes += data[:room]
+        self.truncated = self.truncated or len(data) > room
+
+    @property
+    def text(self) -> str:
+        """The text; what would steer a terminal is replaced."""
+        return self._bytes.decode(errors="replace").translate(_CONTROL)
+
+
+class _Watch(asyncssh.SSHClientSession[bytes]):
+    """Hears of output, of the end of the command, and of the end of the channel."""
+
+    def __init__(self) -> None:
+        self.out, self.err = _Kept(), _Kept()
+        self.exited, self.closed = asyncio.Event(), asyncio.Event()
+        self.exit_code: int | None = None
+        self.dropped: Exception | None = None
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        (self.err if datatype == asyncssh.EXTENDED_DATA_STDERR else self.out).add(data)
+
+    def exit_status_received(self, status: int) -> None:
+        self.exit_code = status
+        self.exited.set()
+
+    def exit_signal_received(
+        self,
+        signal: str,
+        core_dumped: bool,  # noqa: ARG002 - asyncssh's signature
+        msg: str,  # noqa: ARG002
+        lang: str,  # noqa: ARG002
+    ) -> None:
+        self.exit_code = -_number(signal)
+        self.exited.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.dropped = exc
+        self.exited.set()
+        self.closed.set()
+
+
+def _number(name: str) -> int:
+    try:
+        return int(signal.Signals[f"SIG{name}"])
+    except KeyError:  # a signal of another system
+        return 255
