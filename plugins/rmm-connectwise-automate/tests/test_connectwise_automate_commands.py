@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from msp_core.v1 import InvalidParameters, NotSupported
 from msp_rmm_connectwise_automate.commands import _Mark, parameter
 
-LINES = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=60).filter(
-    lambda line: line.strip() and "!!!" not in line
-)
+SPECIAL = "'\"\u2018\u2019\u201a\u201b\\`$%^&|<>()[]{};!#*~ \t"
+LINES = st.text(
+    st.sampled_from(SPECIAL) | st.characters(exclude_categories=["Cc", "Cs"]),
+    min_size=1,
+    max_size=60,
+).filter(lambda line: line.strip() and "!!!" not in line)
 MARK = "msp-exit-0123456789ab:"
 
 
