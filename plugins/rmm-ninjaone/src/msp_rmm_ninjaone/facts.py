@@ -6,6 +6,7 @@ volumes of a device would be a wrong answer, and it could be a reassuring one.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
 from math import inf
 from typing import Any
 
@@ -115,7 +116,7 @@ async def services(ctx: Context, adapter: NinjaOne, query: FactQuery) -> Found:
     wanted = Wanted([one for one in query.targets if one.device.os not in others])
     if not wanted.devices:
         return
-    asked = {device: _names(query, device) for device in wanted.devices}
+    asked = {one: _names(query.requests.get(one, ())) for one in wanted.devices}
     complete = not all(asked.values())
     names: set[str | None] = {None} if complete else set().union(*asked.values())
     found: dict[str, dict[str, ServiceFact]] = {}
@@ -217,12 +218,11 @@ class Wanted:
         return None if text is None else self._by_id.get(text, "")
 
 
-def _names(query: FactQuery, device: str) -> frozenset[str]:
+@lru_cache(maxsize=1000)
+def _names(requests: tuple[Any, ...]) -> frozenset[str]:
+    """Return the services asked about; most devices of a client ask for the same."""
     return frozenset(
-        name
-        for request in query.requests.get(device, ())
-        if isinstance(request, ServiceRequest)
-        for name in request.names
+        name for one in requests if isinstance(one, ServiceRequest) for name in one.names
     )
 
 
