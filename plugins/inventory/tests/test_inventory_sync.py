@@ -1,5 +1,6 @@
 """Sync: what consoles list is what we know, written once."""
 
+import asyncio
 import random
 from collections.abc import Callable
 from typing import Any
@@ -260,6 +261,27 @@ async def test_unknown_clients_wait(each_toolkit: Toolkit, fleet: Any) -> None:
     report = await sync(each_toolkit, create_clients=False)
     assert [one.name for one in report.unmatched] == ["Globex"]
     assert await device_ids(each_toolkit) == ["acme/pc-02", "acme/srv-01"]
+
+
+async def test_two_toolkits_sync_at_once(
+    open_toolkit: Callable,
+    fleet: Any,
+    console: Callable,
+    vendor_client: Callable,
+    vendor_device: Callable,
+) -> None:
+    """Two programs that sync the same consoles at the same time make every client and device once."""
+    ninja = console("ninja")
+    ninja.clients = [vendor_client("n1", "Acme Corp")]
+    ninja.devices = [vendor_device("n11", "n1", "SRV-01", serial="SER-0011")]
+    first, second = await open_toolkit(), await open_toolkit()
+    await asyncio.gather(
+        sync(first, "rmm"), sync(second, "ninja"), sync(second, "rmm"), sync(first, "ninja")
+    )
+    await sync(first)
+    assert await device_ids(second) == ["acme-corp/pc-02", "acme-corp/srv-01", "globex/srv-01"]
+    clients = await first.get(Clients)
+    assert (await clients.list(first.context())).total == 2
 
 
 async def test_only_one_client(toolkit: Toolkit, fleet: Any) -> None:

@@ -14,6 +14,7 @@ from msp_store.api import Tx
 COLUMNS = tuple(field.name for field in AuditRow.__attrs_attrs__)
 _FIELDS = tuple(getattr(AuditTable, name) for name in COLUMNS)
 _PAGE = 2_000
+_TARGETS = ("device", "client", "client_id")
 _LONGEST = 20_000
 
 
@@ -47,7 +48,7 @@ def call_row(call: Call, outcome: Outcome) -> dict[str, Any]:
         call,
         event="call",
         action=call.tool,
-        target="",
+        target=_target_of(call),
         effect=call.effect.name.lower(),
         outcome=outcome.status,
         error_code=outcome.error_code,
@@ -98,9 +99,13 @@ def arguments_text(call: Call) -> str:
     return json.dumps(call.arguments, sort_keys=True, separators=(",", ":"), default=str)
 
 
+def _target_of(call: Call) -> str:
+    named = next((call.arguments[name] for name in _TARGETS if call.arguments.get(name)), "")
+    return named[:200] if isinstance(named, str) else ""
+
+
 def _client_of(call: Call) -> str | None:
-    named = call.arguments.get("client", call.arguments.get("client_id"))
-    return named[:200] if isinstance(named, str) else None
+    return _target_of(call).partition("/")[0] or None
 
 
 def rows(query: Any) -> Iterator[AuditRow]:

@@ -1,6 +1,6 @@
 """What other plugins may use of the clients: the service and what it speaks in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ from attrs import frozen
 from msp_clients.slugs import free_id as free_id
 from msp_clients.slugs import slug as slug
 from msp_core.v1 import Client, ClientStatus, Context, Listing, Tier
+from msp_store.api import Tx
 
 
 @frozen(kw_only=True)
@@ -92,6 +93,15 @@ class Clients(Protocol):
 
     async def create_many(self, ctx: Context, new: Sequence[NewClient]) -> tuple[Client, ...]:
         """Record many clients in one transaction, in order: all of them or none."""
+        ...
+
+    def claim(
+        self, tx: Tx, ctx: Context, name: str, *, but_not: Collection[str]
+    ) -> tuple[Client, bool]:
+        """Inside the caller's transaction: return the only client of that name, or a new one, and whether it is new.
+
+        Clients in `but_not` are passed over. So two processes that learn of one client make it once.
+        """
         ...
 
     async def merge(self, ctx: Context, entries: Sequence[Entry]) -> tuple[Merged, ...]:

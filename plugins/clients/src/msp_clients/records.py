@@ -168,6 +168,17 @@ def _searchable(client: Client) -> str:
     return folded(f"{client.name}\n{client.id}\n{client.contact_email}")
 
 
+def claim(tx: Tx, scope: Scope, name: str, but_not: Collection[str]) -> tuple[Client, bool]:
+    """Return the only client of that name that is not in `but_not`, or a new one, and whether it is new."""
+    wanted = folded(name)
+    query = select(scope).where(ClientRow.folded.startswith(wanted + "\n"))
+    found = [client_of(row) for row in query.tuples()]
+    same = [one for one in found if folded(one.name) == wanted and one.id not in but_not]
+    if len(same) == 1:
+        return same[0], False
+    return insert_many(tx, scope, [NewClient(name=name)])[0], True
+
+
 def change(tx: Tx, client: Client, changes: Mapping[str, Any]) -> Client:
     """Set fields of a client; write nothing where nothing differs."""
     wanted = NewClient(**{name: changes.get(name, getattr(client, name)) for name in _EDITABLE})

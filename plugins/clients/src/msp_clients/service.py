@@ -2,7 +2,7 @@
 
 import builtins
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msp_clients import records
@@ -84,6 +84,12 @@ class ClientService:
         """Record many clients in one transaction."""
         scope = ctx.scope.clients
         return await self._write(ctx, lambda tx: records.insert_many(tx, scope, new))
+
+    def claim(
+        self, tx: Tx, ctx: Context, name: str, *, but_not: Collection[str]
+    ) -> tuple[Client, bool]:
+        """Return the only client of that name, or a new one."""
+        return records.claim(tx, ctx.scope.clients, name, but_not)
 
     async def merge(self, ctx: Context, entries: Sequence[Entry]) -> tuple[Merged, ...]:
         """Create and update clients, all entries or none."""

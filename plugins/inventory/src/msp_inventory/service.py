@@ -1,10 +1,12 @@
 """The inventory service."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msp_clients.api import Clients
 from msp_core.v1 import (
+    Client,
     Context,
     Device,
     DeviceKind,
@@ -24,7 +26,7 @@ from msp_inventory.api import DeviceLinks, Doubt, Link, LinkKind, SyncReport
 from msp_inventory.figures import client_links, default_instance, device_counts
 from msp_inventory.reconcile import Counts, Listed, reconcile
 from msp_inventory.sayings import tidy
-from msp_inventory.syncing import Syncing
+from msp_inventory.syncing import Claimed, Syncing
 from msp_inventory.tables import DeviceRow, LinkRow, SiteRow
 from msp_store.api import Store, Tx
 
@@ -264,14 +266,17 @@ class InventoryService:
         links = await self._store.read(lambda _tx: _client_links(sorted(offers)))
         default = default_instance(self._toolkit)
 
+        async def claim(instance: str, names: dict[str, str]) -> Claimed:
+            return await self._write(ctx, lambda tx: _claim(tx, ctx, clients, instance, names))
+
         async def record(listed: Listed) -> Counts:
             return await self._write(ctx, lambda tx: reconcile(tx, listed, default))
 
         syncing = Syncing(
             ctx=ctx,
-            clients=clients,
             known=known,
             links=links,
+            claim=claim,
             record=record,
             only=only,
             create=create_clients,
@@ -330,6 +335,27 @@ class InventoryService:
             )
 
         return await self._store.read(read)
+
+
+def _claim(
+    tx: Tx, ctx: Context, clients: Clients, instance: str, names: Mapping[str, str]
+) -> Claimed:
+    """Find or make a client for each of a console's unknown ones, unless another process has just linked it."""
+    linked = _client_links([instance]).get(instance, {})
+    client_of: dict[str, Client] = {}
+    created = 0
+    rows: list[tuple[Any, ...]] = []
+    for external_id, name in names.items():
+        if external_id in linked:
+            continue  # linked meanwhile: the next sync brings its devices
+        client, is_new = clients.claim(tx, ctx, name, but_not=linked.values())
+        linked[external_id] = client.id
+        client_of[external_id] = client
+        created += is_new
+        data = json.dumps({"name": name})
+        ids = (external_id, client.id, client.id)
+        rows.append((instance, LinkKind.CLIENT, *ids, data, [], tx.now, None))
+    return Claimed(client_of=client_of, created=created, linked=devices.write_links(tx, rows))
 
 
 def _client_links(instances: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from msp_clients.api import Clients, NewClient
 from msp_core.v1 import (
     Client,
     Context,
@@ -51,20 +50,31 @@ class Mapped:
 
     client_of: dict[str, str]
     created: int
+    linked: int
     unmatched: tuple[Unmatched, ...]
+
+
+@frozen(kw_only=True)
+class Claimed:
+    """Clients found or made for a console's unknown ones; their links are written already."""
+
+    client_of: dict[str, Client]
+    created: int
+    linked: int
 
 
 @define
 class Syncing:
     """One sync of several instances: they are asked at the same time, recorded one after the other.
 
-    `links` are the known client links: instance -> external id -> our client id. `record` writes one listing.
+    `links` are the known client links: instance -> external id -> our client id. `claim` finds or makes
+    clients for an instance's unknown ones (id -> name); `record` writes one listing.
     """
 
     ctx: Context
-    clients: Clients
     known: dict[str, Client]
     links: dict[str, dict[str, str]]
+    claim: Callable[[str, dict[str, str]], Awaitable[Claimed]]
     record: Callable[[Listed], Awaitable[Counts]]
     only: str | None
     create: bool
@@ -101,13 +111,13 @@ class Syncing:
             listed_clients=len(answer.clients),
             listed_devices=len(answer.devices),
             clients_created=mapped.created,
-            clients_linked=counts.clients_linked,
+            clients_linked=counts.clients_linked + mapped.linked,
             sites=counts.sites,
             devices_created=counts.devices_created,
             devices_updated=counts.devices_updated,
             devices_missing=counts.devices_missing,
             devices_returned=counts.devices_returned,
-            rows_written=counts.rows_written + mapped.created,
+            rows_written=counts.rows_written + mapped.created + mapped.linked,
             duration_s=round(time.perf_counter() - started, 3),
             quarantined=tuple(answer.quarantined),
         )
@@ -189,14 +199,12 @@ class Syncing:
                 strangers[external_id] = name or f"{_NAMELESS} {external_id}"
         client_of.update(self._same_names(strangers, frozenset(linked.values())))
         left = {key: name for key, name in strangers.items() if key not in client_of}
-        created = 0
+        created = linked_now = 0
         if left and self.create and self.only is None:
-            made = await self.clients.create_many(
-                self.ctx, [NewClient(name=name) for name in left.values()]
-            )
-            self.known.update({client.id: client for client in made})
-            client_of.update(zip(left, (client.id for client in made), strict=True))
-            created, left = len(made), {}
+            claimed = await self.claim(instance, left)
+            self.known.update({client.id: client for client in claimed.client_of.values()})
+            client_of.update({key: client.id for key, client in claimed.client_of.items()})
+            created, linked_now, left = claimed.created, claimed.linked, {}
         if self.only is not None:
             client_of = {key: ours for key, ours in client_of.items() if ours == self.only}
             left = {}
@@ -209,6 +217,7 @@ class Syncing:
         return Mapped(
             client_of=client_of,
             created=created,
+            linked=linked_now,
             unmatched=unmatched if self.ctx.scope.clients is None else (),
         )
 
