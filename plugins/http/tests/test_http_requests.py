@@ -25,6 +25,9 @@ from msp_core.v1 import (
     VendorRefused,
     VendorUnavailable,
 )
+from msp_http.breaker import FAILURES_TO_OPEN
+from msp_http.client import clock
+from msp_http.settings import HttpSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +80,20 @@ async def test_correlation_id_changes_with_the_call(bench: Any) -> None:
         await client.get("/")
         CURRENT.reset(token)
         assert server.requests[-1].headers.get("x-request-id", "") == wanted
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "text"),
+    [
+        ("text/plain; charset=iso-8859-1", b"\xe9", "é"),
+        ("text/plain", b"\xc3\xa9\xff", "é\ufffd"),
+        ('text/plain; charset="no-such"', b"a", "a"),
+    ],
+)
+async def test_text(bench: Any, kind: str, body: bytes, text: str) -> None:
+    """Text follows its charset; unknown charsets and wrong bytes break nothing."""
+    server = await bench.server(always(answer(body=body, content_type=kind)))
+    assert (await bench.client(server).get("/")).text == text
 
 
 async def test_changes_need_the_door(bench: Any) -> None:
@@ -497,3 +514,45 @@ async def test_cancelling_gives_everything_back(bench: Any) -> None:
         async with asyncio.timeout(0.1):
             await client.get("/")
     assert (await client.get("/")).status == 200
+
+
+async def test_proxy(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests go through the configured proxy with its login, and through none from the environment."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    direct = await bench.server(always(answer(body=b"1")))
+    assert await bench.client(direct).get_json("/") == 1
+    proxy = await bench.server(always(answer(body=b"2")))
+    address = proxy.url.replace("http://", "http://me:canary-proxy@")
+    proxied = type(bench.clients)(HttpSettings(proxy=address))
+    client = proxied.client(instance="x", base_url=direct.url)
+    assert await client.get_json("/y", params={"a": "b"}) == 2
+    assert proxy.requests[0].target == f"{direct.url}/y?a=b"
+    assert "proxy-authorization" in proxy.requests[0].headers
+    await proxied.aclose()
+    for wrong in ("nonsense", "http://", "ftp://canary@x"):
+        with pytest.raises(ConfigError) as caught:
+            type(bench.clients)(HttpSettings(proxy=wrong)).client(instance="x", base_url=direct.url)
+        assert "canary" not in str(caught.value.as_dict())
+
+
+async def test_a_short_open_circuit_is_waited_for(bench: Any) -> None:
+    """A request that meets a circuit about to close waits for it; one that might have acted does not."""
+    server = await bench.server(always(answer()))
+    client = bench.client(server)
+    await client.get("/")
+    breaker = bench.clients._hosts["rmm", server.url].breaker
+    for _ in range(FAILURES_TO_OPEN):
+        breaker.leave(breaker.enter(), ok=False)
+    breaker._open_until = clock() + 0.3
+    with pytest.raises(VendorUnavailable, match="was not sent"):
+        await client.request("POST", "/", effect=Effect.READ)
+    results = await asyncio.gather(*(client.get("/") for _ in range(5)))
+    assert [one.status for one in results] == [200] * 5
+
+
+async def test_plain_http_beyond_this_machine(bench: Any) -> None:
+    """http:// to another machine is a decision of the configuration."""
+    allowed = type(bench.clients)(HttpSettings(allow_plain_http=True))
+    allowed.client(instance="x", base_url="http://vendor.example")
+    await allowed.aclose()

@@ -1,5 +1,6 @@
 """httpx's transport on aiohttp's connections, cut down to what one exchange needs."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Any
@@ -31,6 +32,7 @@ class Transport(AiohttpTransport):
             auto_decompress=False,
             timeout=_timeout(times["connect"], times["total"]),
             proxy=str(self.proxy.url) if self.proxy is not None else None,
+            proxy_headers=_proxy_login(self.proxy),
         )
         return httpx.Response(
             response.status, headers=response.raw_headers, stream=Body(response), request=request
@@ -51,6 +53,13 @@ class Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Give the connection back, or close it where the body was not read to its end."""
         self._response.release()
+
+
+def _proxy_login(proxy: httpx.Proxy | None) -> dict[str, str] | None:
+    if proxy is None or not proxy.auth:
+        return None
+    both = ":".join(proxy.auth).encode()
+    return {"Proxy-Authorization": f"Basic {b64encode(both).decode()}"}
 
 
 @lru_cache(maxsize=64)

@@ -11,6 +11,7 @@ import certifi
 import httpx
 from attrs import frozen
 
+from msp_core.v1 import ConfigError, Secret
 from msp_http.transport import Transport, session
 
 Headers = httpx.Headers
@@ -88,7 +89,7 @@ class Wire:
         self._transport = Transport(
             verify=tls if tls is not None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             trust_env=False,
-            proxy=httpx.Proxy(proxy) if proxy else None,
+            proxy=_proxy(proxy) if proxy else None,
             client=lambda: session(tls),
         )
 
@@ -124,6 +125,19 @@ class Wire:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+
+def _proxy(url: str) -> httpx.Proxy:
+    try:
+        proxy = httpx.Proxy(url)
+    except (ValueError, httpx.InvalidURL):
+        proxy = None
+    if proxy is None or not proxy.url.host:
+        message = "http.proxy is not the URL of a proxy."
+        raise ConfigError(message, suggestion="Write it like http://proxy.example:3128.")
+    if proxy.auth:
+        Secret(proxy.auth[1])  # masked everywhere from now on
+    return proxy
 
 
 async def _read(response: httpx.Response, most: int) -> Answer | Broken:
