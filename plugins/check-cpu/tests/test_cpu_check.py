@@ -124,6 +124,15 @@ def test_cpu_recovers_below_the_recover_level() -> None:
         previous = Previous(status=verdict.status, data=verdict.data)
 
 
+def test_cpu_steal_is_told_when_it_is_a_problem() -> None:
+    """A little steal is a metric and no news; much of it is a problem of its own."""
+    assert evaluate(cpu(5, steal_percent=0.4), limits=LIMITS).message == "CPU 5.0 % used"
+    verdict = evaluate(cpu(5, steal_percent=45), limits=LIMITS)
+    assert verdict.status is Status.CRITICAL
+    assert "45.0 % stolen by the hypervisor (critical at 40 %)" in verdict.message
+    assert [metric.name for metric in verdict.metrics] == ["used", "steal"]
+
+
 def test_cpu_load_counts_only_where_it_exists() -> None:
     """A load limit judges machines that have a load and leaves Windows alone."""
     limits = evolve(LIMITS, warning_load_per_cpu=1.0, critical_load_per_cpu=2.0)

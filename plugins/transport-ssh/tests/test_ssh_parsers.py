@@ -280,11 +280,13 @@ def test_ssh_endpoint_of_a_device() -> None:
     assert (web.jump.user, web.jump.host, web.jump.port) == ("msp", "other", 22)
     assert endpoint(settings, "db1:2022") == evolve(endpoint(settings, "db1"), port=2022)
     assert (endpoint(settings, "db1").user, endpoint(settings, "db1").jump) == ("dba", None)
+    assert endpoint(settings, "joe@db1").user == "joe"
     assert str(endpoint(settings, "[2001:db8::1]:22")) == "2001:db8::1:22 through bastion"
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "-oProxyCommand=x", "a b", "host:0", "host:99999", "host:x", "u@h"]
+    "wrong",
+    ["", "-oProxyCommand=x", "a b", "host:0", "host:99999", "host:x", "u@", "u@-h", "a@b@c"],
 )
 def test_ssh_address_that_cannot_be_used(wrong: str) -> None:
     """What is no address is refused before anything is sent."""

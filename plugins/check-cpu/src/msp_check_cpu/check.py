@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from msp_check_cpu.levels import Levels, measured, not_above, not_below, positive
 from msp_core.v1 import (
@@ -71,7 +71,7 @@ def evaluate(
     ]
     return Verdict(
         status=worst(part.status for part in parts),
-        message=", ".join(part.text for part in parts),
+        message=", ".join(part.text for part in parts if part.text),
         metrics=tuple(part.metric for part in parts if part.metric),
         data={part.name: part.state for part in parts},
     )
@@ -122,7 +122,8 @@ def _steal(cpu: CpuFacts, limits: CpuLimits, before: Any) -> _Part | None:
     if value is None:
         return _unreadable("steal", "the reported steal is not a percentage", before)
     levels = Levels(warning=limits.warning_steal_percent, critical=limits.critical_steal_percent)
-    return _part("steal", f"{value:.1f} % stolen by the hypervisor", value, " %", levels, before)
+    part = _part("steal", f"{value:.1f} % stolen by the hypervisor", value, " %", levels, before)
+    return part if part.status.is_problem else evolve(part, text="")
 
 
 def _load(cpu: CpuFacts, limits: CpuLimits, before: Any) -> _Part | None:

@@ -20,5 +20,5 @@ class LocalSettings:
     """How this machine is read."""
 
     cpu_sample: Annotated[timedelta, Doc("How long processor use is measured.")] = field(
-        default=timedelta(seconds=0.5), validator=_short
+        default=timedelta(seconds=1), validator=_short
     )

@@ -21,7 +21,7 @@ from msp_transport_ssh import problems
 from msp_transport_ssh.connections import Connections, Secrets
 from msp_transport_ssh.script import COMMAND, SCRIPT
 from msp_transport_ssh.session import ConnectionDropped, Finished, execute
-from msp_transport_ssh.settings import Endpoint, SshSettings, endpoint, split_jump
+from msp_transport_ssh.settings import Endpoint, SshSettings, endpoint, split_login
 
 
 async def create(env: AdapterEnv) -> "Ssh":
@@ -55,7 +55,7 @@ class Ssh:
     async def probe(self, ctx: Context) -> str:  # noqa: ARG002 - part of the contract
         """Log in to the jump host, the only machine an instance names; without one look at the files."""
         if self.settings.jump:
-            user, host, port = split_jump(self.settings.jump)
+            user, host, port = split_login(self.settings.jump)
             jump = Endpoint(user or self.settings.user, host, port or 22, self.settings.key_file)
             async with self._connections.to(jump):
                 return f"logged in to the jump host {host}"
@@ -123,5 +123,5 @@ class Ssh:
         except ValueError as error:
             raise NotSupported(
                 f"{target.device.id} is linked to {self.instance} by an address that cannot be used: {error}.",
-                suggestion="Link it by host or host:port.",
+                suggestion="Link it by host, host:port or user@host:port.",
             ) from None

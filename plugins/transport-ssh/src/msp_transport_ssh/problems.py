@@ -1,6 +1,8 @@
 """Say what went wrong with an SSH connection, and what to do next."""
 
+import os
 import shlex
+import socket
 from pathlib import Path
 
 import asyncssh
@@ -59,8 +61,12 @@ def connection_failed(to: Endpoint, error: Exception, seconds: float) -> MspErro
         reason = f"no answer within {seconds:g} s"
     elif isinstance(error, asyncssh.Error):
         reason = plain(error.reason)
+    elif isinstance(error, socket.gaierror):
+        reason = f"the name cannot be resolved ({error.strerror})"
     else:
-        reason = plain(getattr(error, "strerror", None) or str(error)) or type(error).__name__
+        # asyncio's own text names the address, not the reason
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number else plain(str(error)) or type(error).__name__
     return VendorUnavailable(
         f"{to} cannot be reached over SSH: {reason}.",
         suggestion="Check that the machine is on, its name and port, and that its SSH server runs.",

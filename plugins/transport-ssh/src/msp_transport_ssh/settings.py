@@ -11,7 +11,7 @@ from attrs import field, frozen, validators
 
 from msp_core.v1 import Doc, SecretRef
 
-_JUMP = re.compile(r"(?:(?P<user>[^@\s]+)@)?(?P<place>[^@\s]+)")
+_LOGIN = re.compile(r"(?:(?P<user>[^@\s]+)@)?(?P<place>[^@\s]+)")
 _PLACE = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^\s:@\[\]/]+))(?::(?P<port>\d{1,5}))?"
 )
@@ -26,7 +26,7 @@ def _positive(_settings: object, attribute: Any, value: timedelta) -> None:
 
 def _jump_fits(_settings: object, _attribute: Any, value: str | None) -> None:
     if value:
-        split_jump(value)
+        split_login(value)
 
 
 @frozen(kw_only=True)
@@ -101,16 +101,16 @@ class Endpoint:
 
 
 def endpoint(settings: SshSettings, external_id: str) -> Endpoint:
-    """Return where a device is reached; `external_id` is host, host:port or [v6]:port. Raise ValueError otherwise."""
-    name, port = _split_place(external_id)
+    """Return where a device is reached; `external_id` is [user@]host[:port]. Raise ValueError otherwise."""
+    login, name, port = split_login(external_id)
     own = settings.hosts.get(external_id) or settings.hosts.get(name) or HostSettings()
     through = settings.jump if own.jump is None else own.jump
     jump = None
     if through:
-        user, host, jump_port = split_jump(through)
+        user, host, jump_port = split_login(through)
         jump = Endpoint(user or settings.user, host, jump_port or 22, settings.key_file)
     return Endpoint(
-        user=own.user or settings.user,
+        user=login or own.user or settings.user,
         host=name,
         port=port or own.port or settings.port,
         key_file=own.key_file or settings.key_file,
@@ -118,17 +118,12 @@ def endpoint(settings: SshSettings, external_id: str) -> Endpoint:
     )
 
 
-def split_jump(text: str) -> tuple[str | None, str, int | None]:
-    """Split `[user@]host[:port]`; raise ValueError for anything else."""
-    match = _JUMP.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text[:60]!r} is not like [user@]host[:port]")
-    return (match["user"], *_split_place(match["place"]))
-
-
-def _split_place(text: str) -> tuple[str, int | None]:
-    match = _PLACE.fullmatch(text)
-    port = int(match["port"]) if match and match["port"] else None
-    if match is None or text.startswith("-") or (port is not None and not 0 < port < 65536):
-        raise ValueError(f"{text[:60]!r} is not like host, host:22 or [2001:db8::1]:22")
-    return match["v6"] or match["name"], port
+def split_login(text: str) -> tuple[str | None, str, int | None]:
+    """Split `[user@]host[:port]` or `[user@][v6]:port`; raise ValueError for anything else."""
+    match = _LOGIN.fullmatch(text)
+    place = _PLACE.fullmatch(match["place"]) if match else None
+    port = int(place["port"]) if place and place["port"] else None
+    fits = port is None or 0 < port < 65536
+    if match is None or place is None or not fits or "-" in (text[:1], match["place"][:1]):
+        raise ValueError(f"{text[:60]!r} is not like [user@]host, host:22 or [2001:db8::1]:22")
+    return match["user"], place["v6"] or place["name"], port

@@ -57,8 +57,9 @@ async def _device(
     except Unreadable as error:
         reason = str(error)
     except MspError as error:
-        reason = f"{error.message} {error.suggestion}".strip()
-        if isinstance(error, VendorUnavailable) and ConnectivityFacts in kinds:
+        away = isinstance(error, VendorUnavailable)
+        reason = error.message if away else f"{error.message} {error.suggestion}".strip()
+        if away and ConnectivityFacts in kinds:
             yield _observed(ctx, target, ConnectivityFacts(online=False))
             kinds = kinds - {ConnectivityFacts}
     if parts is None:
