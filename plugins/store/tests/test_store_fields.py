@@ -85,5 +85,5 @@ def test_enums_are_strict():
 def test_a_column_at_once_is_the_same_as_value_by_value(values):
     """The fast way of the bulk writer gives what the field gives for single values."""
     field = TextField()
-    whole = list(driver_values(field, values))
+    whole = list(driver_values(field, values, {}))
     assert whole == [field.db_value(value) for value in values]

@@ -74,6 +74,7 @@ class Tx(Protocol):
         """Insert many rows fast (executemany, COPY) and return their number.
 
         `fields` are the model's fields in the order of each row's values; values are the same as in model objects.
+        JSON data must not be altered between two calls of one transaction: it is written out once.
         """
         ...
 

@@ -207,7 +207,7 @@ class DatabaseStore:
                 return known
             if not patience.wait():
                 raise StoreError(
-                    f"The connection broke during the commit, and nobody knows whether it was kept: {self.target.where}",
+                    f"The connection broke during the commit; nobody knows whether it was kept: {self.target.where}",
                     suggestion="Look at the records before doing it again",
                     reason="uncertain",
                 )

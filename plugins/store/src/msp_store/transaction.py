@@ -1,7 +1,7 @@
 """What the function inside a read or write is given."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -18,12 +18,15 @@ class Transaction:
         self.db = database
         self.dialect: Literal["sqlite", "postgresql"] = dialect
         self.now = now
+        # A sweep writes the same data twice, to the history and to the latest status
+        self._written: dict[int, tuple[Any, str]] = {}
 
     def insert_many(self, table: Any, rows: Sequence[Sequence[Any]], fields: Sequence[Any]) -> int:
         """Insert many rows fast and return their number."""
         if rows:
             names = [field.column_name for field in fields]
-            insert_rows(self.db, table._meta.table_name, names, _driver_rows(rows, fields))
+            columns = self._driver_columns(rows, fields)
+            insert_rows(self.db, table._meta.table_name, names, zip(*columns, strict=True))
         return len(rows)
 
     def upsert_many(
@@ -40,18 +43,22 @@ class Transaction:
             return 0
         names = [field.column_name for field in fields]
         key = [field.column_name for field in conflict]
-        places = [names.index(name) for name in key]
-        # PostgreSQL refuses to update a row twice in one statement; the last one counts on both
-        last = {tuple([row[place] for place in places]): row for row in _driver_rows(rows, fields)}
+        columns = self._driver_columns(rows, fields)
+        keys = list(zip(*(columns[names.index(name)] for name in key), strict=True))
+        wanted: Iterable[Sequence[Any]] = zip(*columns, strict=True)
+        distinct = len(set(keys))
+        if distinct < len(keys):
+            # PostgreSQL refuses to update a row twice in one statement; the last one counts on both
+            wanted = dict(zip(keys, wanted, strict=True)).values()
         upsert_rows(
             self.db,
             table._meta.table_name,
             names,
-            last.values(),
+            wanted,
             conflict=key,
             update=[field.column_name for field in update],
         )
-        return len(last)
+        return distinct
 
     def emit(self, name: str, payload: Mapping[str, Any]) -> None:
         """Add an event to the outbox."""
@@ -62,10 +69,11 @@ class Transaction:
             (name, json.dumps(dict(payload), separators=(",", ":"), sort_keys=True), now, now),
         )
 
-
-def _driver_rows(rows: Sequence[Sequence[Any]], fields: Sequence[Any]) -> list[Sequence[Any]]:
-    columns = zip(*rows, strict=True)
-    converted = [
-        driver_values(field, column) for field, column in zip(fields, columns, strict=True)
-    ]
-    return list(zip(*converted, strict=True))
+    def _driver_columns(
+        self, rows: Sequence[Sequence[Any]], fields: Sequence[Any]
+    ) -> list[Sequence[Any]]:
+        columns = zip(*rows, strict=True)
+        return [
+            driver_values(field, column, self._written)
+            for field, column in zip(fields, columns, strict=True)
+        ]
