@@ -46,20 +46,24 @@ def package_name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def wanted(file: Path) -> set[str]:
+    """Name every package that a project asks for: plainly, in an extra or in a group."""
+    project = tomllib.loads(file.read_text(encoding="utf-8"))
+    needs = list(project["project"].get("dependencies", ()))
+    for extra in project["project"].get("optional-dependencies", {}).values():
+        needs += extra
+    for group in project.get("dependency-groups", {}).values():
+        needs += [need for need in group if isinstance(need, str)]
+    return {package_name(need) for need in needs}
+
+
 def unpinned(root: Path) -> list[str]:
     """Name what a project of the workspace asks for and no pin covers."""
     pins = {package_name(pin) for pin in pinned(root)}
-    projects = [tomllib.loads(file.read_text(encoding="utf-8")) for file in project_files(root)]
+    files = project_files(root)
+    projects = [tomllib.loads(file.read_text(encoding="utf-8")) for file in files]
     ours = {package_name(project["project"]["name"]) for project in projects}
-    missing = set()
-    for project in projects:
-        needs = list(project["project"].get("dependencies", ()))
-        for extra in project["project"].get("optional-dependencies", {}).values():
-            needs += extra
-        for group in project.get("dependency-groups", {}).values():
-            needs += [need for need in group if isinstance(need, str)]
-        missing |= {package_name(need) for need in needs} - pins - ours
-    return sorted(missing)
+    return sorted(set().union(*map(wanted, files)) - pins - ours)
 
 
 def with_pins(project: str, pins: list[str]) -> str:

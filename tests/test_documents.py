@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import constraints
 from scripts.documents import commands
 
 ROOT = Path(__file__).parents[1]
@@ -117,3 +118,15 @@ def test_links_between_documents_lead_somewhere() -> None:
             if "://" not in target and not (document.parent / target).exists():
                 broken.append(f"{document_id(document)}: {target}")
     assert broken == []
+
+
+def test_every_dependency_is_accounted_for() -> None:
+    """A library that a distribution asks for has its reason in docs/dependencies.md."""
+    told = set(re.findall(r"[\w-]+", (ROOT / "docs" / "dependencies.md").read_text().lower()))
+    missing = {
+        (file.parent.name, name)
+        for file in constraints.project_files(ROOT)
+        for name in constraints.wanted(file)
+        if name not in told and not name.startswith("msp-")
+    }
+    assert missing == set()
