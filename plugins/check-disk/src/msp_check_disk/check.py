@@ -66,7 +66,6 @@ def _judge_volume(volume: Volume, limits: DiskLimits, before: Any) -> _Finding:
     used = 100 * (1 - free / total)
     space, reason = judge(used, free, limits, memory.get("space"))
     inodes, inode_text, inode_state = _judge_inodes(volume, limits, memory.get("inodes"))
-    writable = not volume.read_only if volume.read_only is not None else memory.get("writable")
     # Seen writable once and read-only now: a kernel remounts a damaged file system that way.
     # Never seen writable is how it is meant to be (the sealed system volume of a Mac)
     remounted = volume.read_only is True and memory.get("was_writable") is True
@@ -84,10 +83,7 @@ def _judge_volume(volume: Volume, limits: DiskLimits, before: Any) -> _Finding:
         {
             "space": space.value,
             "inodes": inode_state,
-            "writable": writable,
-            "was_writable": writable is True or memory.get("was_writable") is True,
-            "used_percent": round(used, 2),
-            "free_bytes": int(free),
+            "was_writable": volume.read_only is False or memory.get("was_writable") is True,
             "total_bytes": int(total),
         },
     )
