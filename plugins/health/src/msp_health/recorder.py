@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from attrs import define, field, frozen
@@ -16,6 +16,9 @@ from msp_health.tables import HealthCheckRow, HealthRunRow, LatestStatus, rows_o
 from msp_store.api import Tx
 
 Key = tuple[str, str]
+STATUS = {status.value: status for status in Status}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _EVENT_SIZE = 500
 _EVENT_MESSAGE = 300
 
@@ -65,7 +68,8 @@ class Latest:
     known_status: Status | None
     known_data: str | None
     seq: int
-    since: datetime
+    since: int
+    """Microseconds since 1970, as stored."""
 
     def previous(self) -> Previous | None:
         """Return the last judgement, for recovery levels; None where there never was one."""
@@ -100,7 +104,6 @@ def load_latest(tx: Tx, client_ids: Sequence[str]) -> dict[Key, Latest]:
         LatestStatus.since,
     )
     found: dict[Key, Latest] = {}
-    from_micros = LatestStatus.since.python_value
     for part in _parts(client_ids, 500):
         query = LatestStatus.select(*columns).where(LatestStatus.client_id.in_(part))
         for (
@@ -116,13 +119,13 @@ def load_latest(tx: Tx, client_ids: Sequence[str]) -> dict[Key, Latest]:
             since,
         ) in rows_of(tx, query):
             found[(device, check)] = Latest(
-                Status(status),
+                STATUS[status],
                 attempt,
-                Status(hard) if hard else None,
-                Status(known) if known else None,
+                STATUS.get(hard),
+                STATUS.get(known),
                 data if known_data is None and known == status else known_data,
                 seq,
-                from_micros(since),
+                since,
             )
     return found
 
@@ -186,14 +189,18 @@ def build_batch(
     now: datetime,
 ) -> Batch:
     """Turn outcomes into rows, counts and changes."""
-    batch = Batch()
+    batch, moment = Batch(), _micros(now)
     for outcome in outcomes:
-        _add(batch, outcome, latest.get(outcome.row.key), attempts, run_id, now)
+        _add(batch, outcome, latest.get(outcome.row.key), attempts, run_id, moment)
     return batch
 
 
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
+
+
 def _add(
-    batch: Batch, outcome: Outcome, before: Latest | None, attempts: int, run_id: int, now: datetime
+    batch: Batch, outcome: Outcome, before: Latest | None, attempts: int, run_id: int, now: int
 ) -> None:
     row, status = outcome.row, outcome.status
     device = row.subject.device
@@ -201,11 +208,12 @@ def _add(
     step = advance(old, status, attempts)
     standing = step.standing
     word = status.value
+    observed = None if outcome.observed_at is None else _micros(outcome.observed_at)
     batch.counts[word] = batch.counts.get(word, 0) + 1
     attempt = max(1, standing.attempt)
     batch.results.append(
         (run_id, device.client_id, device.id, row.check.id, word, outcome.message, outcome.data,
-         outcome.metrics, outcome.value, outcome.source, attempt, step.hard, outcome.observed_at, now)
+         outcome.metrics, outcome.value, outcome.source, attempt, step.hard, observed, now)
     )  # fmt: skip
     judged = status in JUDGED
     known = status if judged else (before.known_status if before else None)
@@ -216,7 +224,7 @@ def _add(
     batch.latest.append(
         (device.client_id, device.id, row.check.id, run_id, word, outcome.message, outcome.data,
          outcome.metrics, outcome.source, standing.attempt, step.hard, hard and hard.value,
-         known and known.value, known_data, seq, since, outcome.observed_at, now)
+         known and known.value, known_data, seq, since, observed, now)
     )  # fmt: skip
     changed = step.changed(old)
     if not changed and (hard is None or not hard.is_problem):

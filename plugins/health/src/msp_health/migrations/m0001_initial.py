@@ -46,7 +46,7 @@ def upgrade(m: Migrator) -> None:
         timestamp("checked_at"),
         unique=(("run_id", "device_id", "check_type"),),
     )
-    m.create_index("health_checks", "device_id", "checked_at")
+    m.create_index("health_checks", "client_id", "device_id", "checked_at")
     m.create_index("health_checks", "client_id", "checked_at")
     m.create_table(
         "latest_status",
