@@ -26,6 +26,10 @@ _UNITS = {
 }
 
 
+_LARGEST = 2**53 - 1
+"""The largest whole number that every JSON reader and both databases can carry."""
+
+
 @attrs.frozen
 class Problem:
     """One thing wrong with some data: where (`thresholds.cpu_percent`), what, and a nearest valid name."""
@@ -148,7 +152,9 @@ def _plainly(value: Any, type_: Any) -> Any:
 
     cattrs costs a command a third of its start; it is imported for unusual types, and to say what is wrong.
     """
-    if type_ in (str, int, bool) and type(value) is type_:
+    if type_ in (str, bool) and type(value) is type_:
+        return value
+    if type_ is int and type(value) is int and abs(value) <= _LARGEST:
         return value
     if type_ is float and type(value) in (int, float) and abs(value) < float("inf"):
         return float(value)
@@ -203,7 +209,7 @@ def converter() -> "Converter":
 
     made = Converter(forbid_extra_keys=True, detailed_validation=True)
     made.register_structure_hook(bool, _strict(bool, "true or false"))
-    made.register_structure_hook(int, _strict(int, "a whole number"))
+    made.register_structure_hook(int, _whole)
     made.register_structure_hook(float, _number)
     made.register_structure_hook(str, _strict(str, "text"))
     made.register_structure_hook(
@@ -244,6 +250,16 @@ def _strict(type_: type, words: str) -> Any:
         return value
 
     return hook
+
+
+def _whole(value: Any, _: Any) -> int:
+    if type(value) is not int:
+        message = f"expected a whole number, got {_show(value)}"
+        raise ValueError(message)
+    if abs(value) > _LARGEST:
+        message = "the number is too large"
+        raise ValueError(message)
+    return value
 
 
 def _number(value: Any, _: Any) -> float:
