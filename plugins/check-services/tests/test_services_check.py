@@ -131,7 +131,7 @@ def test_services_names_are_made_printable(names: list[str]) -> None:
     services = tuple(
         ServiceFact(name=name, state=S.FAILED, display_name=name[::-1]) for name in names
     )
-    verdict = evaluate(ServiceFacts(services=services), limits=ServiceLimits(ignore=()))
+    verdict = evaluate(ServiceFacts(services=services), limits=ServiceLimits())
     assert verdict.status is Status.WARNING
     assert verdict.message.isprintable()
     assert len(verdict.message) < 800

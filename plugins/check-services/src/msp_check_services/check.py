@@ -50,7 +50,7 @@ class ServiceLimits:
     ] = False
     ignore: Annotated[
         tuple[str, ...], Doc("Patterns of services that `failed` and `automatic` leave alone.")
-    ] = TRIGGERED
+    ] = ()
 
 
 def requests(limits: ServiceLimits, device: Device) -> Sequence[ServiceRequest]:
@@ -124,6 +124,7 @@ def _judge_unnamed(service: ServiceFact, limits: ServiceLimits) -> Iterator[tupl
         yield Status.WARNING, f"{_label(service)} has failed"
     elif (
         limits.automatic
+        and not _matches(service.name, TRIGGERED)
         and service.state is ServiceState.STOPPED
         and service.start in (ServiceStart.AUTO, ServiceStart.DELAYED)
     ):
