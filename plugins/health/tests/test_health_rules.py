@@ -119,7 +119,7 @@ def test_layers_override_in_order():
     book = LimitsBook(
         [DISK],
         thresholds={"disk_percent": 50},
-        tiers={"gold": {"disk": {"warning_percent": 51}}},
+        tiers={Tier.GOLD: {"disk": {"warning_percent": 51}}},
         call={"disk.warning_percent": 55},
     )
     gold = Client(id="g", name="G", tier=Tier.GOLD)
@@ -141,7 +141,7 @@ def test_layers_override_in_order():
         book = LimitsBook(
             [DISK],
             thresholds={"disk_percent": 50},
-            tiers={"gold": {"disk": {"warning_percent": 51}}},
+            tiers={Tier.GOLD: {"disk": {"warning_percent": 51}}},
             call=call,
         )
         limits = book.for_client(evolve(gold, tier=tier), settings)

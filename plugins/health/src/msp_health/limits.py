@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from msp_core.v1 import Client, ConfigError, InvalidParameters
+from msp_core.v1 import Client, ConfigError, InvalidParameters, Tier
 from msp_health.catalog import CheckSpec
 from msp_health.strict import structure_field
 
@@ -212,7 +212,7 @@ class LimitsBook:
         checks: Sequence[CheckSpec],
         *,
         thresholds: Mapping[str, Any],
-        tiers: Mapping[str, Mapping[str, Any]],
+        tiers: Mapping[Tier, Mapping[str, Any]],
         call: Mapping[str, Any],
         selected: Sequence[CheckSpec] | None = None,
     ) -> None:
@@ -250,7 +250,7 @@ class LimitsBook:
         layers = [self._config]
         devices: dict[str, Layer] = {}
         if client is not None:
-            tier = self._tiers.get(client.tier.value)
+            tier = self._tiers.get(client.tier)
             own, by_device = split_config(config)
             layers += [tier] if tier else []
             layers.append(

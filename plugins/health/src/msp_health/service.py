@@ -103,7 +103,8 @@ class HealthService:
     ) -> Listing[CheckResult]:
         """Return recorded results of one client, newest first."""
         ctx.require_client(client_id)
-        device_id = await self._device_id(ctx, client_id, device)
+        named = device is not None and device.startswith(f"{client_id}/")
+        device_id = device if named else await self._device_id(ctx, client_id, device)
         check_id = self._check_id(check)
         titles, store = self._known_titles(), await ctx.get(Store)
         results, total = await store.read(
@@ -111,6 +112,8 @@ class HealthService:
                 tx, client_id, period, device_id, check_id, limit, titles
             )
         )
+        if named and not results:
+            await self._device_id(ctx, client_id, device)  # nothing recorded, or no such device
         return Listing(items=results, total=total)
 
     async def daily(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from attrs import field, frozen, validators
 
-from msp_core.v1 import Doc
+from msp_core.v1 import Doc, Tier
 
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -88,7 +88,7 @@ class HealthSettings:
         ),
     ] = field(factory=dict)
     tiers: Annotated[
-        Mapping[str, Mapping[str, Any]],
+        Mapping[Tier, Mapping[str, Any]],
         Doc("The same as `thresholds`, for the clients of one tier."),
     ] = field(factory=dict)
     attempts: Annotated[
