@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from msp_access.api import Access, JournalState, PlanState
+from msp_access.retention import prune
 from msp_access.tables import AuditHead, AuditTable, ChangeTable, PlanTable
 from msp_clients.api import Clients
 from msp_core.v1 import (
@@ -30,7 +32,7 @@ from msp_core.v1 import (
 from msp_store.api import Store
 from msp_store.testing import assert_tables_match
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio]
 
 
 def model(toolkit: Toolkit, **more: Any) -> Context:
@@ -314,3 +316,33 @@ async def test_reading_by_hand_opens_no_database(toolkit: Toolkit) -> None:
     """What a person reads on the command line neither opens the database nor leaves a trace."""
     await toolkit.call("thing.look", {}, ctx=person(toolkit))
     assert not list(toolkit.root.rglob("*.db"))
+
+
+async def test_old_records_are_pruned_but_never_the_trail(each_toolkit: Toolkit) -> None:
+    """Ended changes and plans go, changes in flight and the audit trail stay."""
+    for key in ("a", "b", "c"):
+        await each_toolkit.call("thing.alter", {"key": key}, ctx=person(each_toolkit))
+    await refused(each_toolkit, model(each_toolkit), targets=["a"])
+    store = await each_toolkit.get(Store)
+    await store.write(
+        lambda _tx: (
+            ChangeTable.update(state=JournalState.IN_FLIGHT).where(ChangeTable.key == "c").execute()
+        )
+    )
+    later = each_toolkit.now() + timedelta(days=1)
+    assert await store.write(lambda tx: prune(tx, later, 1)) == {"changes": 1, "plans": 1}
+    assert await store.write(lambda tx: prune(tx, later, 10)) == {"changes": 1, "plans": 0}
+    access = await each_toolkit.get(Access)
+    assert [one.key for one in (await access.changes(person(each_toolkit))).items] == ["c"]
+    assert (await access.verify(person(each_toolkit))).problems == ()
+    assert (await access.audit(person(each_toolkit))).total == 7
+
+
+def test_the_guard_loads_little() -> None:
+    """It is built for every command, so it brings neither the database layer nor the tables."""
+    code = (
+        "import sys, msp_access.guard;"
+        "print([m for m in sys.modules if m.split('.')[0] in ('peewee', 'psycopg', 'msp_store')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,5 +1,7 @@
 """`device add|show|exec|deploy-agent`."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -159,3 +161,14 @@ async def test_list_of_clients_shows_devices(ready: Toolkit) -> None:
     assert (shown.devices, shown.rmm_id) == (1, "1")
     devices = await ready.call("device.list", {"client": "acme-corp"})
     assert [one.rmm_device_id for one in devices.items] == ["11"]
+
+
+def test_a_list_of_clients_loads_little() -> None:
+    """The figures for `client list` bring neither sync nor matching, and peewee without a driver for PostgreSQL."""
+    code = (
+        "import sys, msp_clients.tools, msp_clients.service, msp_inventory.figures;"
+        "print(sorted(m for m in sys.modules if m in ('psycopg', 'httpx', 'rich', 'msp_inventory.syncing',"
+        " 'msp_inventory.reconcile', 'msp_inventory.api', 'msp_inventory.service')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

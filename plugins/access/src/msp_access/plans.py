@@ -13,7 +13,6 @@ from msp_core.v1 import ApprovalRequired, Call, Conflict, Effect, NotFound
 from msp_store.api import Tx
 
 _LETTERS = "23456789abcdefghjkmnpqrstvwxyz"  # none that are mistaken for another
-_KEPT = timedelta(days=90)
 
 
 def digest_of(call: Call) -> str:
@@ -44,7 +43,6 @@ def use(tx: Tx, call: Call) -> bool:
 
 def ask(tx: Tx, call: Call, effect: Effect, reason: str, lifetime: timedelta) -> str:
     """Store a plan for this call, or find the one that waits already; return its id."""
-    PlanTable.delete().where(PlanTable.expires_at < tx.now - _KEPT).execute()
     digest = digest_of(call)
     waiting = PlanTable.get_or_none(
         (PlanTable.digest == digest)

@@ -102,7 +102,9 @@ def msp_settings() -> Iterable[Settings]:
 @hookimpl
 def msp_migrations() -> Iterable[Migrations]:
     """Offer the tables."""
-    yield Migrations(id="access", package="msp_access.migrations")
+    yield Migrations(
+        id="access", package="msp_access.migrations", prune="msp_access.retention:prune"
+    )
 
 
 @hookimpl
