@@ -1,12 +1,14 @@
 """This machine as an adapter: its facts held against the system's own tools, its commands, its records."""
 
 import asyncio
+import json
 import os
 import platform
 import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -228,6 +230,72 @@ def test_local_disk_agrees_with_monitoring_plugins() -> None:
         used, total = re.search(r"=(\d+)B?;\d*;\d*;0;(\d+)", done.stdout).groups()
         assert volume.total_bytes - volume.free_bytes == pytest.approx(int(used), rel=0.05)
         assert int(total) >= volume.total_bytes  # it counts what is reserved for root
+
+
+FILLING = """
+import json, os, subprocess, sys
+from msp_host_local.readings import read_disks
+mount = sys.argv[1]
+def tell():
+    found = next(volume for volume in read_disks().volumes if volume.mount == mount)
+    said = subprocess.check_output(["df", "-k", "--output=avail,pcent,iavail", mount], text=True).split()[-3:]
+    print(json.dumps([found.total_bytes, found.free_bytes, found.inodes_free, found.read_only, *said]))
+tell()
+for step in range(3):
+    with open(f"{mount}/file{step}", "wb") as file:
+        file.write(b"x" * 4_000_000)
+        os.fsync(file.fileno())
+    tell()
+try:
+    for number in range(1000):
+        open(f"{mount}/inode{number}", "w").close()
+except OSError:
+    pass
+tell()
+subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
+tell()
+"""
+
+
+@pytest.mark.debian
+@linux
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounts a file system")
+def test_local_disk_that_fills_and_turns_read_only(tmp_path: Path) -> None:
+    """A real ext4 volume filled in steps, then out of inodes, then remounted: each time what df says."""
+    image, mount = tmp_path / "image", tmp_path / "full disk"
+    mount.mkdir()
+    with image.open("wb") as file:
+        file.truncate(20_000_000)
+    subprocess.run(["mkfs.ext4", "-q", "-N", "64", str(image)], check=True)
+    script = 'mount -o loop "$1" "$2" && "$3" -c "$4" "$2"; status=$?; umount "$2"; exit $status'
+    done = subprocess.run(
+        [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            str(image),
+            str(mount),
+            sys.executable,
+            FILLING,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    states = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(states) == 6
+    for total, free, inodes_free, _, avail, percent, iavail in states:
+        assert free == int(avail) * 1024
+        assert 100 * (1 - free / total) == pytest.approx(float(percent.rstrip("%")), abs=1.1)
+        assert inodes_free == int(iavail)
+    assert [state[1] for state in states[:4]] == sorted(
+        (state[1] for state in states[:4]), reverse=True
+    )
+    assert (states[4][2], states[4][3], states[5][3]) == (0, False, True)
 
 
 @pytest.mark.debian
