@@ -171,14 +171,6 @@ async def test_two_openers_apply_each_step_once(each_store, package):
         await store.aclose()
 
 
-async def test_a_store_that_must_not_upgrade_says_so(each_store):
-    """With upgrading switched off a database that is behind is an error that names the command."""
-    with pytest.raises(StoreError) as caught:
-        await each_store(upgrade=False).read(lambda tx: None)
-    assert caught.value.details["reason"] == "behind"
-    assert "db upgrade" in caught.value.suggestion
-
-
 def test_plugins_come_after_those_they_need(package):
     """`after` decides, the store is first, ids decide the rest."""
     records = [

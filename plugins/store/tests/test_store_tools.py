@@ -143,6 +143,14 @@ async def test_postgresql_by_its_parts(workspace, postgresql_url, monkeypatch):
     assert "not-needed-here" not in str(await toolkit.call("db.status"))
 
 
+async def test_the_password_has_a_usual_name(workspace, monkeypatch):
+    """Without a reference the credential database/password is looked up."""
+    monkeypatch.setenv("DATABASE_PASSWORD", "the-usual-word")
+    store = await workspace('[database]\ntype = "postgresql"\nhost = "127.0.0.1"\n').get(Store)
+    assert store.target.conninfo["password"] == "the-usual-word"
+    assert "the-usual-word" not in store.target.where
+
+
 async def test_a_password_in_the_address_is_refused(workspace):
     """The configuration is no place for a secret; the error does not repeat it."""
     toolkit = workspace('[database]\ntype = "postgresql"\nurl = "postgresql://u:hidden-word@h/d"\n')

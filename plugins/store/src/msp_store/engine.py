@@ -42,13 +42,11 @@ class DatabaseStore:
         now: Callable[[], datetime] = _system_now,
         readers: int = 4,
         reconnect_s: float = 10.0,
-        upgrade: bool = True,
     ) -> None:
         self.target = target
         self.ledger = Ledger(migrations, where=target.where)
         self._now = now
         self._reconnect_s = reconnect_s
-        self._upgrade = upgrade
         self._writer_db = target.open(writer=True) if target.dialect == "postgresql" else None
         self._reader_db = target.open(writer=False)
         self._writer = ConnectionThreads("msp-store-writer", 1, self._close_writer)
@@ -91,12 +89,6 @@ class DatabaseStore:
 
     async def _open(self) -> None:
         if not self._ready and await self.pending():
-            if not self._upgrade:
-                raise StoreError(
-                    f"The database is behind this version: {self.target.where}",
-                    suggestion="Bring it up to date with: msp-toolkit db upgrade",
-                    reason="behind",
-                )
             await self.upgrade()
         self._ready = True
 

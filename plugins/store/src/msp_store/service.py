@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
 async def create_store(toolkit: "Toolkit") -> DatabaseStore:
     """Make the store of a toolkit; nothing is opened before the first read or write."""
-    return await make_store(toolkit, upgrade=True)
-
-
-async def make_store(toolkit: "Toolkit", *, upgrade: bool) -> DatabaseStore:
-    """Make a store that does or does not bring its tables up to date by itself."""
     settings = toolkit.settings(DatabaseSettings)
     return DatabaseStore(
         await _target(toolkit, settings),
@@ -28,7 +23,6 @@ async def make_store(toolkit: "Toolkit", *, upgrade: bool) -> DatabaseStore:
         now=toolkit.now,
         readers=settings.readers,
         reconnect_s=settings.reconnect_s,
-        upgrade=upgrade,
     )
 
 
@@ -47,12 +41,17 @@ async def _target(toolkit: "Toolkit", settings: DatabaseSettings) -> Target:
         return SqliteTarget(
             path=toolkit.root / settings.path, busy_timeout_s=settings.busy_timeout_s
         )
-    password = None
-    if settings.password is not None:
-        password = await asyncio.to_thread(toolkit.secrets.resolve, settings.password)
+    password = await asyncio.to_thread(_password, toolkit, settings)
     return PostgresqlTarget(
         conninfo=_conninfo(settings, password), busy_timeout_s=settings.busy_timeout_s
     )
+
+
+def _password(toolkit: "Toolkit", settings: DatabaseSettings) -> Secret | None:
+    """Look where the configuration says, else under the usual name; libpq has PGPASSWORD and ~/.pgpass besides."""
+    if settings.password is not None:
+        return toolkit.secrets.resolve(settings.password)
+    return toolkit.secrets.find("database/password")
 
 
 def _conninfo(settings: DatabaseSettings, password: Secret | None) -> dict[str, Any]:
