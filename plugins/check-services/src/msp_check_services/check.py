@@ -1,7 +1,9 @@
 """Judge services: the limits, what to ask for, and a pure function from facts to a verdict."""
 
+import re
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
 from typing import Annotated
 
 from attrs import frozen
@@ -86,23 +88,26 @@ def evaluate(
 
 
 def _findings(facts: ServiceFacts, limits: ServiceLimits) -> Iterator[tuple[Status, str]]:
-    by_name = {_key(item.name): item for item in facts.services}
-    judged = {_key(name) for name in limits.expected}
-    for name in dict.fromkeys(limits.expected):
-        found = by_name.get(_key(name))
-        if found is not None:
-            yield _judge_expected(found)
-        elif facts.complete:
+    expected = {_key(name): name for name in limits.expected}
+    if_installed = _pattern(limits.if_installed)
+    missing = dict(expected)
+    for item in facts.services:
+        runs = item.state is ServiceState.RUNNING
+        if runs and not expected and if_installed is None:
+            continue  # most services of most devices
+        key = _key(item.name)
+        if key in expected:
+            missing.pop(key, None)
+            yield _judge_expected(item)
+        elif if_installed is not None and if_installed.fullmatch(key):
+            yield _judge_expected(item)
+        elif not runs and not _matches(key, limits.ignore):
+            yield from _judge_unnamed(item, key, limits)
+    for name in missing.values():
+        if facts.complete:
             yield Status.CRITICAL, f"{_plain(name)} is not installed"
         else:
             yield Status.UNKNOWN, f"{_plain(name)} is not reported"
-    for key, item in by_name.items():
-        if key in judged:
-            continue
-        if _matches(item.name, limits.if_installed):
-            yield _judge_expected(item)
-        elif not _matches(item.name, limits.ignore):
-            yield from _judge_unnamed(item, limits)
 
 
 def _judge_expected(service: ServiceFact) -> tuple[Status, str]:
@@ -119,12 +124,14 @@ def _judge_expected(service: ServiceFact) -> tuple[Status, str]:
             return Status.CRITICAL, f"{name} is {service.state}{disabled}"
 
 
-def _judge_unnamed(service: ServiceFact, limits: ServiceLimits) -> Iterator[tuple[Status, str]]:
+def _judge_unnamed(
+    service: ServiceFact, key: str, limits: ServiceLimits
+) -> Iterator[tuple[Status, str]]:
     if service.state is ServiceState.FAILED and limits.failed:
         yield Status.WARNING, f"{_label(service)} has failed"
     elif (
         limits.automatic
-        and not _matches(service.name, TRIGGERED)
+        and not _matches(key, TRIGGERED)
         and service.state is ServiceState.STOPPED
         and service.start in (ServiceStart.AUTO, ServiceStart.DELAYED)
     ):
@@ -145,8 +152,15 @@ def _key(name: str) -> str:
     return name.casefold().removesuffix(".service")
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(_key(name), _key(pattern)) for pattern in patterns)
+def _matches(key: str, patterns: tuple[str, ...]) -> bool:
+    pattern = _pattern(patterns)
+    return pattern is not None and pattern.fullmatch(key) is not None
+
+
+@lru_cache(maxsize=256)
+def _pattern(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Make one expression of shell patterns; None for none."""
+    return re.compile("|".join(translate(_key(item)) for item in patterns)) if patterns else None
 
 
 def _label(service: ServiceFact) -> str:
