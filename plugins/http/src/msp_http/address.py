@@ -2,8 +2,8 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from functools import lru_cache
+from urllib.parse import quote, urljoin, urlsplit
 
 from attrs import frozen
 
@@ -104,17 +104,20 @@ class Base:
 
 def encode(params: Params) -> str:
     """Quote query parameters."""
-    return urlencode(list(_pairs(params)), quote_via=quote)
-
-
-def _pairs(params: Params) -> Iterator[tuple[str, str]]:
+    parts: list[str] = []
     for name, value in params.items():
-        values = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+        values = value if isinstance(value, list | tuple) else (value,)
         for item in values:
             if item is True or item is False:
-                yield name, str(item).lower()
+                parts.append(f"{_quoted(name)}={'true' if item else 'false'}")
             elif item is not None:
-                yield name, str(item)
+                parts.append(f"{_quoted(name)}={_quoted(str(item))}")
+    return "&".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
 
 
 def _is_loopback(host: str) -> bool:

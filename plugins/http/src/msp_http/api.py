@@ -9,7 +9,7 @@ rows = await http.get_json("/v2/devices", params={"pageSize": 1000})
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,8 +20,8 @@ from msp_core.v1 import Effect, VendorError
 MEBIBYTE = 1024 * 1024
 
 Scalar = str | int | float | bool | None
-Params = Mapping[str, Scalar | Sequence[Scalar]]
-"""Query parameters: None is left out, a sequence repeats the name, booleans are `true` and `false`."""
+Params = Mapping[str, Scalar | list[Scalar] | tuple[Scalar, ...]]
+"""Query parameters: None is left out, a list or tuple repeats the name, booleans are `true` and `false`."""
 
 
 @frozen(kw_only=True)
@@ -34,7 +34,7 @@ class Token:
 
 @frozen(kw_only=True)
 class Response:
-    """An answer of a vendor with a status below 300, read whole. Header names are in lower case."""
+    """An answer of a vendor with a status below 300, read whole. Header names are found in any case."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)

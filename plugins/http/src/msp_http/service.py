@@ -49,11 +49,7 @@ class Clients:
         client = Client(
             instance=instance,
             base=base,
-            wire=Wire(
-                self._tls(verify=verify_tls) if base.is_tls else None,
-                self.settings.proxy,
-                base.origin,
-            ),
+            wire=Wire(self._tls(verify=verify_tls) if base.is_tls else None, self.settings.proxy),
             host=self._hosts.setdefault((instance, base.origin), Host()),
             counters=self._counters.setdefault(instance, Counters()),
             auth=auth,

@@ -1,65 +1,56 @@
-"""httpx's transport on aiohttp's connections, cut down to what one exchange needs."""
+"""httpx's transport on aiohttp's connections, with a way past httpx's own objects."""
 
+import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
+from msp_core.v1 import ConfigError, Secret
+
 
 class Transport(AiohttpTransport):
-    """httpx-aiohttp with less work per request: 5,000 requests cost 1.3 times bare aiohttp instead of 2.2.
+    """httpx-aiohttp's transport: its proxy settings and its session, and `send`, which makes no httpx objects.
 
-    It lets aiohttp's own errors through, takes the request target from httpx's extension `target`, so that no URL
-    is parsed twice, and the whole time of an exchange from the extension `timeout`, entry `total`.
+    A request through `handle_async_request` costs 2.2 times what bare aiohttp does, through `send` about 1.3 times.
     """
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; the answer's body is still to be read, as it came over the wire."""
+    def __init__(self, tls: ssl.SSLContext | None, proxy: str) -> None:
+        super().__init__(
+            verify=tls if tls is not None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            trust_env=False,
+            proxy=_proxy(proxy) if proxy else None,
+            client=lambda: _session(tls),
+        )
+        self._proxy_url = str(self.proxy.url) if self.proxy is not None else None
+        self._proxy_headers = _proxy_login(self.proxy)
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        connect_s: float,
+        total_s: float,
+    ) -> aiohttp.ClientResponse:
+        """Send a request; the body is still to be read, as it came over the wire. aiohttp's errors go through."""
         if not isinstance(self.client, aiohttp.ClientSession):
             self.client = self.get_client()
-        times = request.extensions["timeout"]
-        response = await self.client.request(
-            request.method,
-            URL(request.extensions["target"], encoded=True),
-            headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
-            data=request.content or None,
+        return await self.client.request(
+            method,
+            URL(url, encoded=True),
+            headers=headers,
+            data=content,
             allow_redirects=False,
-            auto_decompress=False,
-            timeout=_timeout(times["connect"], times["total"]),
-            proxy=str(self.proxy.url) if self.proxy is not None else None,
-            proxy_headers=_proxy_login(self.proxy),
+            timeout=_timeout(connect_s, total_s),
+            proxy=self._proxy_url,
+            proxy_headers=self._proxy_headers,
         )
-        return httpx.Response(
-            response.status, headers=response.raw_headers, stream=Body(response), request=request
-        )
-
-
-class Body(httpx.AsyncByteStream):
-    """The body of an answer in the pieces it arrives in."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._response.content
-        while chunk := await content.readany():
-            yield chunk
-
-    async def aclose(self) -> None:
-        """Give the connection back, or close it where the body was not read to its end."""
-        self._response.release()
-
-
-def _proxy_login(proxy: httpx.Proxy | None) -> dict[str, str] | None:
-    if proxy is None or not proxy.auth:
-        return None
-    both = ":".join(proxy.auth).encode()
-    return {"Proxy-Authorization": f"Basic {b64encode(both).decode()}"}
 
 
 @lru_cache(maxsize=64)
@@ -67,13 +58,34 @@ def _timeout(connect: float, total: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total, sock_connect=connect)
 
 
-def session(tls: Any) -> aiohttp.ClientSession:
-    """Open connections without cookies, environment proxies or limits of their own."""
+def _session(tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
+    """Open connections without cookies, environment proxies, unpacking or limits of their own."""
     made = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=tls or True),
         cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
         trust_env=False,
     )
     # aiohttp would repeat requests by itself, outside budget and counters; its own test client does this
     made._retry_connection = False
     return made
+
+
+def _proxy(url: str) -> httpx.Proxy:
+    try:
+        proxy = httpx.Proxy(url)
+    except (ValueError, httpx.InvalidURL):
+        proxy = None
+    if proxy is None or not proxy.url.host:
+        message = "http.proxy is not the URL of a proxy."
+        raise ConfigError(message, suggestion="Write it like http://proxy.example:3128.")
+    if proxy.auth:
+        Secret(proxy.auth[1])  # masked everywhere from now on
+    return proxy
+
+
+def _proxy_login(proxy: httpx.Proxy | None) -> dict[str, str] | None:
+    if proxy is None or not proxy.auth:
+        return None
+    both = ":".join(proxy.auth).encode()
+    return {"Proxy-Authorization": f"Basic {b64encode(both).decode()}"}

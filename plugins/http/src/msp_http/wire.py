@@ -1,20 +1,18 @@
-"""One exchange over HTTP: httpx's requests on aiohttp's connections. Nothing else here knows either library."""
+"""One exchange over HTTP: what came back, or what went wrong, in terms no library has a part in."""
 
 import ssl
 import zlib
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
 
 import aiohttp
 import certifi
-import httpx
 from attrs import frozen
+from multidict import CIMultiDict
 
-from msp_core.v1 import ConfigError, Secret
-from msp_http.transport import Transport, session
+from msp_http.transport import Transport
 
-Headers = httpx.Headers
+Headers = CIMultiDict[str]
 """Headers in the form in which they are sent; worth keeping for many requests."""
 
 
@@ -84,14 +82,8 @@ def tls_context(*, verify: bool, ca_bundle: str | None) -> ssl.SSLContext:
 class Wire:
     """Connections to one vendor instance. Needs a running event loop from the first exchange on."""
 
-    def __init__(self, tls: ssl.SSLContext | None, proxy: str, origin: str) -> None:
-        self._origin = httpx.URL(origin)
-        self._transport = Transport(
-            verify=tls if tls is not None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            trust_env=False,
-            proxy=_proxy(proxy) if proxy else None,
-            client=lambda: session(tls),
-        )
+    def __init__(self, tls: ssl.SSLContext | None, proxy: str) -> None:
+        self._transport = Transport(tls, proxy)
 
     async def exchange(
         self,
@@ -102,23 +94,15 @@ class Wire:
         limits: Limits,
     ) -> Answer | Broken:
         """Send a request and read its whole answer; never raises for what network or vendor do."""
-        request = httpx.Request(
-            method,
-            self._origin,
-            headers=headers,
-            content=content,
-            extensions={
-                "target": url,
-                "timeout": {"connect": limits.connect_s, "total": limits.total_s},
-            },
-        )
         try:
-            response = await self._transport.handle_async_request(request)
+            response = await self._transport.send(
+                method, url, headers, content, limits.connect_s, limits.total_s
+            )
             try:
                 return await _read(response, limits.most_bytes)
             finally:
-                await response.stream.aclose()  # type: ignore[union-attr]
-        except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
+                response.release()
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             # these hold addresses and headers, so only what they mean leaves this function
             return _broken(error, limits)
 
@@ -127,57 +111,39 @@ class Wire:
         await self._transport.aclose()
 
 
-def _proxy(url: str) -> httpx.Proxy:
-    try:
-        proxy = httpx.Proxy(url)
-    except (ValueError, httpx.InvalidURL):
-        proxy = None
-    if proxy is None or not proxy.url.host:
-        message = "http.proxy is not the URL of a proxy."
-        raise ConfigError(message, suggestion="Write it like http://proxy.example:3128.")
-    if proxy.auth:
-        Secret(proxy.auth[1])  # masked everywhere from now on
-    return proxy
-
-
-async def _read(response: httpx.Response, most: int) -> Answer | Broken:
-    headers = {
-        name.decode("latin-1").lower(): value.decode("latin-1")
-        for name, value in response.headers.raw
-    }
+async def _read(response: aiohttp.ClientResponse, most: int) -> Answer | Broken:
+    headers = response.headers
     declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared[:19]) > most:
+    known = declared.isdigit()
+    if known and int(declared[:19]) > most:
         return _too_large(most)
     encoding = headers.get("content-encoding", "").strip().lower()
-    stream: Any = response.stream
     if encoding not in ("", "identity"):
-        return await _unpack(response.status_code, headers, stream, encoding, most)
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in stream:
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > most:
+        return await _unpack(response, encoding, most)
+    if known:
+        return Answer(response.status, headers, await response.read())
+    body = bytearray()
+    while chunk := await response.content.readany():
+        body += chunk
+        if len(body) > most:
             return _too_large(most)
-    return Answer(response.status_code, headers, b"".join(chunks))
+    return Answer(response.status, headers, bytes(body))
 
 
-async def _unpack(
-    status: int, headers: Mapping[str, str], stream: Any, encoding: str, most: int
-) -> Answer | Broken:
+async def _unpack(response: aiohttp.ClientResponse, encoding: str, most: int) -> Answer | Broken:
     if encoding not in ("gzip", "x-gzip", "deflate"):
         text = f"used the content encoding {encoding[:20]!r}, which nobody asked for"
         return Broken(Trouble.GARBLED, text)
     inflate = _Inflate()
     body = bytearray()
-    async for chunk in stream:
+    while chunk := await response.content.readany():
         if not inflate.feed(chunk, body, most):
             return Broken(Trouble.GARBLED, "sent a compressed answer that cannot be unpacked")
         if len(body) > most:
             return _too_large(most)
     if inflate.started and not inflate.complete:
         return Broken(Trouble.TRUNCATED, f"cut its answer off after {len(body):,} bytes")
-    return Answer(status, headers, bytes(body))
+    return Answer(response.status, response.headers, bytes(body))
 
 
 def _too_large(most: int) -> Broken:
