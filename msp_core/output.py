@@ -15,7 +15,7 @@ import attrs
 
 from msp_core.display import Column, Display, Listing
 from msp_core.model import Status
-from msp_core.secrets import mask, mask_data
+from msp_core.secrets import mask_data, mask_known
 from msp_core.structure import plain
 
 SCHEMA_VERSION = 1
@@ -52,18 +52,19 @@ def render(
         return json.dumps(_document(result), indent=2, ensure_ascii=False)
     if format is Format.JSONL:
         return "\n".join(
-            json.dumps(row, ensure_ascii=False) for row in mask_data(plain(_rows(result)))
+            json.dumps(row, ensure_ascii=False)
+            for row in mask_data(plain(_rows(result)), mask_known)
         )
     if format is Format.YAML:
         import yaml
 
         return str(yaml.safe_dump(_document(result), sort_keys=False, allow_unicode=True)).rstrip()
     if format is Format.CSV:
-        return _csv(mask_data(plain(_rows(result))))
+        return _csv(mask_data(plain(_rows(result)), mask_known))
     if format is Format.NAGIOS:
-        return clean(mask(_nagios(result)), keep_lines=True)
+        return clean(mask_known(_nagios(result)), keep_lines=True)
     empty = (getattr(row_type, "DISPLAY", None) or Display()).empty
-    return mask(
+    return mask_known(
         _for_people(result, zone, markdown=format is Format.MARKDOWN, colour=colour, empty=empty)
     )
 
@@ -99,7 +100,7 @@ def _rows(result: Any) -> Sequence[Any]:
 
 
 def _document(result: Any) -> Any:
-    data = mask_data(plain(result))
+    data = mask_data(plain(result), mask_known)
     if isinstance(result, tuple | list):
         data = {"items": data, "total": len(data)}
     if isinstance(data, Mapping):

@@ -3,7 +3,7 @@
 import json
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
@@ -96,28 +96,31 @@ _BY_KEY = re.compile(
 _IN_URL = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
 
 
-def mask(text: str) -> str:
-    """Replace every known secret value, and what looks like one by its key, with asterisks."""
+def mask_known(text: str) -> str:
+    """Replace every known secret value with asterisks; for results, which may hold a link with a token people need."""
     pattern = _pattern()
-    if pattern is not None:
-        text = pattern.sub(MASK, text)
-    text = _IN_URL.sub(rf"\1:{MASK}@", text)
+    return text if pattern is None else pattern.sub(MASK, text)
+
+
+def mask(text: str) -> str:
+    """Replace every known secret value, and what looks like one by its key; for logs and errors."""
+    text = _IN_URL.sub(rf"\1:{MASK}@", mask_known(text))
     return _BY_KEY.sub(lambda match: match[1] + MASK, text)
 
 
-def mask_data(value: Any) -> Any:
+def mask_data(value: Any, mask_text: Callable[[str], str] = mask) -> Any:
     """Mask every text inside plain data; keys that name a secret lose their value whatever it is."""
     if isinstance(value, str):
-        return mask(value)
+        return mask_text(value)
     if isinstance(value, Secret):
         return MASK
     if isinstance(value, Mapping):
         return {
-            key: MASK if _names_secret(str(key)) and item else mask_data(item)
+            key: MASK if _names_secret(str(key)) and item else mask_data(item, mask_text)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
-        return [mask_data(item) for item in value]
+        return [mask_data(item, mask_text) for item in value]
     return value
 
 
