@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from msp_core.model import Severity
+from msp_core.status import Severity
 
 
 @frozen(kw_only=True)

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from msp_core.display import Column, Display, Listing
-from msp_core.model import Status
 from msp_core.secrets import mask_data, mask_known
+from msp_core.status import Status
 from msp_core.structure import plain
 
 SCHEMA_VERSION = 1
@@ -153,7 +153,7 @@ def _nagios(result: Any) -> str:
     rows = _rows(result)
     states = [row.status for row in rows if isinstance(getattr(row, "status", None), Status)]
     if states:
-        from msp_core.model import worst
+        from msp_core.status import worst
 
         counts = ", ".join(f"{states.count(one)} {one.value}" for one in Status if one in states)
         return f"{worst(states).value.upper()}: {counts}"

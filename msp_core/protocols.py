@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from attrs import field, frozen
 
-from msp_core.model import (
-    Command,
-    CommandResult,
-    DeploymentResult,
-    Quarantined,
-    VendorAlert,
-    VendorClient,
-    VendorDevice,
-    VendorSite,
-)
-from msp_core.records import Effect, Surface, Target
+from msp_core.records import Effect, Surface
 
 if TYPE_CHECKING:
     from msp_core.context import Context
+    from msp_core.records import Target
     from msp_core.secrets import Secret
+    from msp_core.vendor import (
+        Command,
+        CommandResult,
+        DeploymentResult,
+        Quarantined,
+        VendorAlert,
+        VendorClient,
+        VendorDevice,
+        VendorSite,
+    )
 
 T = TypeVar("T")
 
@@ -42,11 +43,11 @@ class Probes(Protocol):
 class ListsClients(Protocol):
     """Knows clients and their sites."""
 
-    def list_clients(self, ctx: "Context") -> AsyncIterator[VendorClient | Quarantined]:
+    def list_clients(self, ctx: "Context") -> "AsyncIterator[VendorClient | Quarantined]":
         """Yield every client the credentials can see."""
         ...
 
-    def list_sites(self, ctx: "Context") -> AsyncIterator[VendorSite | Quarantined]:
+    def list_sites(self, ctx: "Context") -> "AsyncIterator[VendorSite | Quarantined]":
         """Yield every site."""
         ...
 
@@ -57,7 +58,7 @@ class ListsDevices(Protocol):
 
     def list_devices(
         self, ctx: "Context", client_external_ids: Sequence[str] | None = None
-    ) -> AsyncIterator[VendorDevice | Quarantined]:
+    ) -> "AsyncIterator[VendorDevice | Quarantined]":
         """Yield the devices of these clients (None: all), each exactly once, whatever the vendor's paging does."""
         ...
 
@@ -71,7 +72,7 @@ class ReadsAlerts(Protocol):
         ctx: "Context",
         client_external_ids: Sequence[str] | None = None,
         since: datetime | None = None,
-    ) -> AsyncIterator[VendorAlert | Quarantined]:
+    ) -> "AsyncIterator[VendorAlert | Quarantined]":
         """Yield the open alerts of these clients (None: all), opened at or after `since`."""
         ...
 
@@ -80,7 +81,9 @@ class ReadsAlerts(Protocol):
 class RunsCommands(Protocol):
     """Runs a command line on a device."""
 
-    async def run_command(self, ctx: "Context", target: Target, command: Command) -> CommandResult:
+    async def run_command(
+        self, ctx: "Context", target: "Target", command: "Command"
+    ) -> "CommandResult":
         """Run the command and wait for its result, at most `command.timeout`.
 
         The caller has gone through the door for changes. Raises NotSupported where the device cannot run it.
@@ -99,7 +102,7 @@ class DeploysAgents(Protocol):
         client_external_id: str,
         site_external_id: str | None,
         platform: str,
-    ) -> DeploymentResult:
+    ) -> "DeploymentResult":
         """Give an installer for a client's new machines. `platform` is `windows`, `linux` or `macos`.
 
         The caller has gone through the door for changes.

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen, validators
 
-from msp_core.model import Device
+if TYPE_CHECKING:
+    from msp_core.model import Device
 
 _REF = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
 _ID = r"[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*"
@@ -129,6 +130,12 @@ class AnyOf:
         self.__attrs_init__(facts)
 
 
+def _device() -> type:
+    from msp_core.model import Device
+
+    return Device
+
+
 @frozen(kw_only=True)
 class Check:
     """A health check: the facts it needs, its limits, and a pure function that judges.
@@ -147,7 +154,7 @@ class Check:
     limits: str = field(validator=is_ref)
     evaluate: str = field(validator=is_ref)
     aliases: tuple[str, ...] = ()
-    subject: type = Device
+    subject: type = field(factory=_device)
     requests: str | None = field(default=None, validator=validators.optional(is_ref))
     applies: str | None = field(default=None, validator=validators.optional(is_ref))
     max_age: timedelta | None = None
@@ -182,7 +189,7 @@ class Mode(StrEnum):
 class Target:
     """One device to read, and its id in the adapter instance that is asked (`None` for the toolkit's own vantage)."""
 
-    device: Device
+    device: "Device"
     external_id: str | None
 
 

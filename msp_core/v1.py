@@ -62,30 +62,14 @@ if TYPE_CHECKING:
     from msp_core.facts import VendorCondition as VendorCondition
     from msp_core.facts import Volume as Volume
     from msp_core.hookspecs import hookimpl as hookimpl
-    from msp_core.model import Alert as Alert
-    from msp_core.model import AlertState as AlertState
-    from msp_core.model import CheckResult as CheckResult
     from msp_core.model import Client as Client
     from msp_core.model import ClientStatus as ClientStatus
-    from msp_core.model import Command as Command
-    from msp_core.model import CommandResult as CommandResult
-    from msp_core.model import DeploymentResult as DeploymentResult
     from msp_core.model import Device as Device
     from msp_core.model import DeviceKind as DeviceKind
-    from msp_core.model import Metric as Metric
     from msp_core.model import OsFamily as OsFamily
     from msp_core.model import Period as Period
-    from msp_core.model import Quarantined as Quarantined
-    from msp_core.model import Severity as Severity
     from msp_core.model import Site as Site
-    from msp_core.model import Status as Status
     from msp_core.model import Tier as Tier
-    from msp_core.model import VendorAlert as VendorAlert
-    from msp_core.model import VendorClient as VendorClient
-    from msp_core.model import VendorDevice as VendorDevice
-    from msp_core.model import VendorSite as VendorSite
-    from msp_core.model import Verdict as Verdict
-    from msp_core.model import worst as worst
     from msp_core.protocols import Actor as Actor
     from msp_core.protocols import AdapterEnv as AdapterEnv
     from msp_core.protocols import Call as Call
@@ -130,14 +114,30 @@ if TYPE_CHECKING:
     from msp_core.records import Surface as Surface
     from msp_core.records import Target as Target
     from msp_core.records import Tool as Tool
+    from msp_core.results import Alert as Alert
+    from msp_core.results import CheckResult as CheckResult
+    from msp_core.results import Metric as Metric
+    from msp_core.results import Verdict as Verdict
     from msp_core.secrets import Secret as Secret
     from msp_core.secrets import SecretRef as SecretRef
+    from msp_core.status import AlertState as AlertState
+    from msp_core.status import Severity as Severity
+    from msp_core.status import Status as Status
+    from msp_core.status import worst as worst
     from msp_core.structure import Unstructurable as Unstructurable
     from msp_core.structure import parse_duration as parse_duration
     from msp_core.structure import parse_time as parse_time
     from msp_core.structure import plain as plain
     from msp_core.structure import structure as structure
     from msp_core.toolkit import Toolkit as Toolkit
+    from msp_core.vendor import Command as Command
+    from msp_core.vendor import CommandResult as CommandResult
+    from msp_core.vendor import DeploymentResult as DeploymentResult
+    from msp_core.vendor import Quarantined as Quarantined
+    from msp_core.vendor import VendorAlert as VendorAlert
+    from msp_core.vendor import VendorClient as VendorClient
+    from msp_core.vendor import VendorDevice as VendorDevice
+    from msp_core.vendor import VendorSite as VendorSite
     from msp_core.watchdog import watched as watched
 
 _HOMES = {
@@ -157,10 +157,11 @@ _HOMES = {
         "ServiceStart ServiceState VendorCondition Volume"
     ),
     "hookspecs": "hookimpl",
-    "model": (
-        "Alert AlertState CheckResult Client ClientStatus Command CommandResult DeploymentResult Device DeviceKind "
-        "Metric OsFamily Period Quarantined Severity Site Status Tier VendorAlert VendorClient VendorDevice "
-        "VendorSite Verdict worst"
+    "model": "Client ClientStatus Device DeviceKind OsFamily Period Site Tier",
+    "status": "AlertState Severity Status worst",
+    "results": "Alert CheckResult Metric Verdict",
+    "vendor": (
+        "Command CommandResult DeploymentResult Quarantined VendorAlert VendorClient VendorDevice VendorSite"
     ),
     "protocols": (
         "Actor AdapterEnv Call Change ChangeState DeploysAgents Grant Guard ListsClients ListsDevices Outcome Probes "

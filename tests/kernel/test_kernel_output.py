@@ -13,9 +13,10 @@ from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msp_core.model import Client, Status, Tier
+from msp_core.model import Client, Tier
 from msp_core.output import Format, clean, render
 from msp_core.secrets import Secret, mask, mask_data
+from msp_core.status import Status
 from msp_core.v1 import CheckResult, Column, Display, Listing
 
 BERLIN = ZoneInfo("Europe/Berlin")
