@@ -73,8 +73,8 @@ node: $(NODE_TOOLS) ## the tests that need Node
 
 cover: $(NODE_TOOLS) ## every test under coverage, and the gate
 	@mkdir -p .cache/coverage && rm -f .cache/coverage/*
-	$(PYTEST) $(PACKAGES:%=--cov=%) --cov-report=
-	$(BIN)/python scripts/coverage_gate.py
+	@$(PYTEST) $(PACKAGES:%=--cov=%) --cov-report=; tests=$$?; \
+		$(BIN)/python scripts/coverage_gate.py && exit $$tests
 
 wheels: $(SYNCED) ## each wheel alone: build, install, import, test
 	$(BIN)/python scripts/wheels.py
