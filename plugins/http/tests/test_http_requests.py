@@ -556,3 +556,17 @@ async def test_plain_http_beyond_this_machine(bench: Any) -> None:
     allowed = type(bench.clients)(HttpSettings(allow_plain_http=True))
     allowed.client(instance="x", base_url="http://vendor.example")
     await allowed.aclose()
+
+
+async def test_a_proxy_for_tls(bench: Any) -> None:
+    """For https the proxy gets a CONNECT with its login; its refusal, or its absence, is told as such."""
+    proxy = await bench.server(always(answer(status=403)))
+    for address in (proxy.url.replace("http://", "http://me:pw12@"), "http://127.0.0.1:9"):
+        proxied = type(bench.clients)(HttpSettings(proxy=address))
+        client = proxied.client(instance="x", base_url="https://vendor.example")
+        with pytest.raises(VendorUnavailable, match="through the configured proxy"):
+            await client.request("POST", "/", effect=Effect.READ, idempotent=False)
+        await proxied.aclose()
+    assert proxy.requests[0].target == "vendor.example:443"
+    assert proxy.requests[0].headers["proxy-authorization"].startswith("Basic ")
+    assert "authorization" not in {*proxy.requests[0].headers} - {"proxy-authorization"}

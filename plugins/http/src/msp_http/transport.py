@@ -41,6 +41,9 @@ class Transport(AiohttpTransport):
         """Send a request; the body is still to be read, as it came over the wire. aiohttp's errors go through."""
         if not isinstance(self.client, aiohttp.ClientSession):
             self.client = self.get_client()
+        if self._proxy_headers is not None and url.startswith("http://"):
+            # without TLS there is no CONNECT, whose headers aiohttp would take from proxy_headers
+            headers = {**headers, **self._proxy_headers}
         return await self.client.request(
             method,
             URL(url, encoded=True),

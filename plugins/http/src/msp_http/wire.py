@@ -178,6 +178,8 @@ class _Inflate:
 
 def _broken(error: BaseException, limits: Limits) -> Broken:
     match error:
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return Broken(Trouble.CONNECT, "could not be reached through the configured proxy")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
             return Broken(Trouble.TLS, f"could not be trusted: {_certificate_text(error)}")
         case aiohttp.ClientConnectorDNSError():
@@ -185,8 +187,6 @@ def _broken(error: BaseException, limits: Limits) -> Broken:
         case aiohttp.ClientConnectorError():
             text = error.os_error.strerror or "no connection"
             return Broken(Trouble.CONNECT, f"could not be reached: {text}")
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-            return Broken(Trouble.CONNECT, "could not be reached through the configured proxy")
         case aiohttp.ConnectionTimeoutError():
             return Broken(
                 Trouble.CONNECT_TIMEOUT, f"took no connection within {limits.connect_s:g} s"
