@@ -36,6 +36,10 @@ def utc_text(moment: datetime | None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else "never"
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 @frozen(kw_only=True)
 class Counts:
     """How many checks ended how."""
@@ -76,7 +80,7 @@ class Counts:
 
 @frozen(kw_only=True)
 class Concern:
-    """One thing that is not right, or one reason why something is not known.
+    """One thing that is not right, or one reason why something is not known (`check` names all it stands for then).
 
     `devices` counts the devices the same reason was given for; `device` names the only one, or says how many.
     """
@@ -121,7 +125,7 @@ class HealthRun:
     started_at: datetime
     finished_at: datetime
     concerns: tuple[Concern, ...] = ()
-    """Worst first; reasons for UNKNOWN are gathered by check and reason."""
+    """Worst first; UNKNOWN is gathered by reason."""
     sources: tuple[SourceNote, ...] = ()
     notes: tuple[str, ...] = ()
     incomplete: bool = False
@@ -147,15 +151,13 @@ class HealthRun:
         seconds = max(0.0, (self.finished_at - self.started_at).total_seconds())
         lines = [
             (
-                f"{self.status.value.upper()}: {self.planned} checks on {self.devices} devices of "
-                f"{self.clients} client{'' if self.clients == 1 else 's'} in {seconds:.1f} s: {self.counts}."
+                f"{self.status.value.upper()}: {_count(self.planned, 'check')} on "
+                f"{_count(self.devices, 'device')} of {_count(self.clients, 'client')} "
+                f"in {seconds:.1f} s: {self.counts}."
             )
         ]
-        lines += [
-            f"{note.instance} ({note.source}): {note.problem}"
-            for note in self.sources
-            if note.problem
-        ]
+        troubles = dict.fromkeys((n.instance, n.problem) for n in self.sources if n.problem)
+        lines += [f"{instance}: {problem}" for instance, problem in troubles]
         lines += self.notes
         if self.run_id:
             lines.append(f"Recorded as run {self.run_id}.")
@@ -181,7 +183,7 @@ class HealthRun:
         rows="concerns",
         summary=lambda run: run.say(),
         nagios="nagios",
-        empty="Nothing is wrong.",
+        empty="No problem was found in what was checked.",
     )
 
 

@@ -132,7 +132,7 @@ def _newer(one: Known, other: Known) -> bool:
 
 def _age(span: timedelta) -> str:
     minutes = int(span.total_seconds() // 60)
-    if minutes >= 2 * 24 * 60:
+    if minutes >= 4 * 24 * 60:
         return f"{minutes // (24 * 60)} days"
     if minutes >= 2 * 60:
         return f"{minutes // 60} hours"

@@ -22,11 +22,11 @@ _Results = Callable[
 
 @define(kw_only=True)
 class _Reason:
-    """One reason for UNKNOWN, and for how many devices of which clients."""
+    """One reason for UNKNOWN, and for which checks on which devices."""
 
-    devices: int = 0
+    checks: set[str] = field(factory=set)
+    devices: set[str] = field(factory=set)
     clients: set[str] = field(factory=set)
-    first: str = ""
 
 
 class Findings:
@@ -37,7 +37,7 @@ class Findings:
         self._numbers: dict[Status, int] = {}
         self._wrong: list[tuple[int, int, Concern]] = []
         self._order = 0
-        self._unknown: dict[tuple[str, str], _Reason] = {}
+        self._unknown: dict[str, _Reason] = {}
         self._results: list[CheckResult] = []
         self._closed: Counts | None = None
 
@@ -78,14 +78,14 @@ class Findings:
                 self._add_wrong(result)
 
     def _add_unknown(self, outcome: Outcome) -> None:
-        key = (outcome.row.check.id, outcome.message)
-        if key not in self._unknown and len(self._unknown) >= MOST:
-            key = (outcome.row.check.id, "for other reasons")
-        reason = self._unknown.setdefault(key, _Reason())
+        message = outcome.message
+        if message not in self._unknown and len(self._unknown) >= MOST:
+            message = "for other reasons"
+        reason = self._unknown.setdefault(message, _Reason())
         device = outcome.row.subject.device
-        reason.devices += 1
+        reason.checks.add(outcome.row.check.id)
+        reason.devices.add(device.id)
         reason.clients.add(device.client_id)
-        reason.first = reason.first or device.id
 
     def _add_wrong(self, result: CheckResult) -> None:
         self._order -= 1
@@ -107,25 +107,25 @@ class Findings:
         """Return what is wrong, worst first, then the reasons for what is not known, widest first."""
         wrong = [entry[2] for entry in self._wrong]
         wrong.sort(key=lambda c: (-c.status.rank, c.client_id, c.device, c.check))
-        unknown = [
-            Concern(
-                status=Status.UNKNOWN,
-                client_id=next(iter(reason.clients))
-                if len(reason.clients) == 1
-                else f"{len(reason.clients)} clients",
-                device=_slug(reason.first) if reason.devices == 1 else f"{reason.devices} devices",
-                check=check,
-                message=message,
-                devices=reason.devices,
-            )
-            for (check, message), reason in self._unknown.items()
-        ]
+        unknown = [_concern(message, reason) for message, reason in self._unknown.items()]
         unknown.sort(key=lambda c: (-c.devices, c.client_id, c.device, c.check))
         return (*wrong, *unknown)
 
     def results(self) -> tuple[CheckResult, ...]:
         """Return every result, where they were kept."""
         return tuple(sorted(self._results, key=lambda r: (r.device_id, r.check)))
+
+
+def _concern(message: str, reason: _Reason) -> Concern:
+    clients, devices = sorted(reason.clients), sorted(reason.devices)
+    return Concern(
+        status=Status.UNKNOWN,
+        client_id=clients[0] if len(clients) == 1 else f"{len(clients)} clients",
+        device=_slug(devices[0]) if len(devices) == 1 else f"{len(devices)} devices",
+        check=", ".join(sorted(reason.checks)),
+        message=message,
+        devices=len(devices),
+    )
 
 
 def _slug(device_id: str) -> str:

@@ -50,7 +50,7 @@ def msp_tools() -> Iterable[Tool]:
 def msp_services() -> Iterable[Service]:
     """Offer the health service, also to lists of clients."""
     yield Service(type="msp_health.api:Health", factory="msp_health.service:create")
-    yield Service(type="msp_clients.api:KnowsHealth", factory="msp_health.service:create")
+    yield Service(type="msp_clients.api:KnowsHealth", factory="msp_health.freshness:create")
 
 
 @hookimpl

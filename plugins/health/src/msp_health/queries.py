@@ -127,19 +127,6 @@ def read_counts(tx: Tx, client_ids: Sequence[str]) -> tuple[ClientStatusSummary,
     )
 
 
-def read_last_checks(tx: Tx, client_ids: Sequence[str]) -> dict[str, datetime]:
-    """Return when each client was last checked; those never checked are left out."""
-    found: dict[str, datetime] = {}
-    for part in _parts(client_ids):
-        query = (
-            LatestStatus.select(LatestStatus.client_id, fn.MAX(LatestStatus.checked_at))
-            .where(LatestStatus.client_id.in_(part))
-            .group_by(LatestStatus.client_id)
-        )
-        found |= {client: _EPOCH + timedelta(microseconds=at) for client, at in rows_of(tx, query)}
-    return found
-
-
 def read_history(
     tx: Tx,
     client_id: str,

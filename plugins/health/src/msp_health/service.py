@@ -1,7 +1,6 @@
 """The health service."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
@@ -149,13 +148,6 @@ class HealthService:
             ctx.require_client(client_id)
         store = await ctx.get(Store)
         return await store.read(lambda tx: queries.read_counts(tx, client_ids))
-
-    async def last_checks(self, ctx: Context, client_ids: Sequence[str]) -> Mapping[str, datetime]:
-        """Return when each client was last checked; clients never checked are left out."""
-        for client_id in client_ids:
-            ctx.require_client(client_id)
-        store = await ctx.get(Store)
-        return await store.read(lambda tx: queries.read_last_checks(tx, client_ids))
 
     async def checks(self, ctx: Context, client_id: str | None = None) -> Listing[CheckInfo]:
         """Return the installed checks and their limits."""
