@@ -1,11 +1,23 @@
 """The `db` commands, the options of [database] and doctor, on a real toolkit."""
 
+import sys
+import types
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from msp_core.registry import Registry
-from msp_core.v1 import ConfigError, DoctorCheck, Migrations, Secret, Status, StoreError, Toolkit
+from msp_core.v1 import (
+    ConfigError,
+    DoctorCheck,
+    Migrations,
+    Secret,
+    Status,
+    StoreError,
+    Subscriber,
+    Toolkit,
+    hookimpl,
+)
 from msp_store.api import Outbox, Store
 from msp_store.databases import conninfo_of
 from msp_store.doctor import check
@@ -17,7 +29,25 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-async def workspace(tmp_path):
+def listener():
+    """Make a plugin that subscribes to the event `a`, and does nothing with it."""
+    module = types.ModuleType("store_test_listener")
+
+    async def hear(ctx, event):
+        pass
+
+    @hookimpl
+    def msp_subscribers():
+        yield Subscriber(id="listener", event="a", run="store_test_listener:hear")
+
+    module.hear, module.msp_subscribers = hear, msp_subscribers
+    sys.modules[module.__name__] = module
+    yield module
+    del sys.modules[module.__name__]
+
+
+@pytest.fixture
+async def workspace(tmp_path, listener):
     """Open toolkits with only the store installed, from the text of a configuration."""
     opened = []
 
@@ -26,6 +56,7 @@ async def workspace(tmp_path):
         path.write_text(text)
         registry = Registry()
         registry.add("msp_store.plugin", id="store")
+        registry.add(listener, id="listener")
         toolkit = Toolkit.open(path, registry=registry, clock=lambda: now)
         opened.append(toolkit)
         return toolkit
@@ -64,7 +95,9 @@ async def test_status_changes_nothing(workspace, tmp_path):
 async def test_status_after_the_first_write(workspace, database):
     """Afterwards it shows the size and the steps with their times."""
     toolkit = workspace(database)
-    await (await toolkit.get(Store)).write(lambda tx: tx.emit("x", {}))
+    await (await toolkit.get(Store)).write(
+        lambda tx: [tx.emit("a", {}), tx.emit("nobody listens", {})]
+    )
     status = await toolkit.call("db.status")
     assert status.exists
     assert status.size_bytes > 10_000
@@ -206,7 +239,7 @@ async def test_doctor_names_what_is_wrong(workspace, monkeypatch):
     def trouble(tx):
         tx.emit("a", {})
         tx.emit("b", {})
-        tx.db.execute_sql("UPDATE outbox SET due_at = 0 WHERE id = 1")
+        tx.db.execute_sql("UPDATE outbox SET due_at = 0")
         tx.db.execute_sql(
             "INSERT INTO outbox_deliveries (event_id, subscriber, dead_at) VALUES (2, 's', 1)"
         )
@@ -230,6 +263,14 @@ async def test_doctor_on_a_broken_database(workspace, tmp_path):
     assert finding.fix
     with pytest.raises(StoreError):
         await workspace().call("db.status")
+
+
+async def test_doctor_without_its_password(workspace):
+    """A password that is nowhere leaves the database unknown, never OK, and the next step is said."""
+    text = '[database]\ntype = "postgresql"\npassword = "env:NOWHERE_TO_BE_FOUND"\n'
+    (finding,) = await findings(workspace(text))
+    assert finding.status is Status.UNKNOWN
+    assert "NOWHERE_TO_BE_FOUND" in finding.message + finding.fix
 
 
 async def test_doctor_names_pending_steps(workspace, tmp_path):

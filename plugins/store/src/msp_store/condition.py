@@ -1,6 +1,7 @@
 """How the database is: size, steps, events, room on the disk."""
 
 import shutil
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,8 +25,11 @@ class Condition:
     events_dead: int = 0
 
 
-async def look(store: DatabaseStore) -> Condition:
-    """Look without changing anything, not even the tables; raise StoreError where that cannot be done."""
+async def look(store: DatabaseStore, *, heard: Collection[str]) -> Condition:
+    """Look without changing anything, not even the tables; raise StoreError where that cannot be done.
+
+    `heard` are the names of events that somebody subscribes to: the others keep nobody waiting.
+    """
     path = getattr(store.target, "path", None)
     free = None
     if path is not None:
@@ -41,7 +45,7 @@ async def look(store: DatabaseStore) -> Condition:
             "size_bytes": _size(tx),
         }
         if ("store", "m0001_initial") in applied:
-            found.update(_events(tx))
+            found.update(_events(tx, heard))
         return found
 
     found = await store.read_raw(read)
@@ -58,8 +62,10 @@ def _size(tx: Transaction) -> int:
     return int(pages) * int(tx.db.execute_sql("PRAGMA page_size").fetchone()[0])
 
 
-def _events(tx: Transaction) -> dict[str, int]:
-    waiting = OutboxEvent.select().where(OutboxEvent.done_at.is_null())
+def _events(tx: Transaction, heard: Collection[str]) -> dict[str, int]:
+    waiting = OutboxEvent.select().where(
+        OutboxEvent.done_at.is_null(), OutboxEvent.name.in_(list(heard))
+    )
     return {
         "events_open": waiting.count(),
         "events_overdue": waiting.where(OutboxEvent.due_at < tx.now - timedelta(hours=1)).count(),

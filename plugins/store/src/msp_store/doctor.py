@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
-from msp_core.v1 import Finding, Status, StoreError
+from msp_core.v1 import Finding, MspError, Status, StoreError, Subscriber
 from msp_store.api import Store
 from msp_store.condition import Condition, look
 
@@ -22,9 +22,13 @@ async def check(ctx: "Context") -> Iterable[Finding]:
     try:
         store = cast("DatabaseStore", await ctx.get(Store))
         pending = await store.pending()
-        found = await look(store)
-    except StoreError as error:
-        return [Finding(status=Status.CRITICAL, message=error.message, fix=error.suggestion)]
+        found = await look(
+            store, heard={one.event for one in ctx.toolkit.registry.records(Subscriber)}
+        )
+    except MspError as error:
+        # Without a workspace, or with a password that cannot be found, nothing is known about the database itself
+        bad = Status.CRITICAL if isinstance(error, StoreError) else Status.UNKNOWN
+        return [Finding(status=bad, message=error.message, fix=error.suggestion)]
     if store.is_new():
         text = f"No database yet; it is made by the first command that records something: {store.target.where}"
         return [Finding(status=Status.OK, message=text), *_room(found)]

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 
 from attrs import field, frozen
 
-from msp_core.v1 import Column, Context, Display, Doc, InvalidParameters, Migrations, Secret
+from msp_core.v1 import (
+    Column,
+    Context,
+    Display,
+    Doc,
+    InvalidParameters,
+    Migrations,
+    Secret,
+    Subscriber,
+)
 from msp_store.api import Store
 
 if TYPE_CHECKING:
@@ -158,7 +167,7 @@ async def status(ctx: Context) -> DatabaseStatus:
 
     store = await _store(ctx)
     pending = await store.pending()
-    found = await look(store)
+    found = await look(store, heard={one.event for one in ctx.toolkit.registry.records(Subscriber)})
     steps = [Step(plugin=plugin, name=name, applied_at=at) for plugin, name, at in found.applied]
     steps += [Step(plugin=step.plugin, name=step.name) for step in pending]
     return DatabaseStatus(
