@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -230,6 +231,29 @@ async def test_probe_dns_survives_junk(junk: bytes) -> None:
         result = await probe("dns", "mail.example", server=server, seconds=0.5)
     assert result.error
     assert not result.resolved
+
+
+async def test_probe_slow_name_server_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lookups that hang cost their probes the timeout, and leave the threads of everybody else free."""
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: release.wait(10) and [])
+    try:
+        probes = [asyncio.create_task(probe(kind, "slow.example:80" if kind == "tcp" else "slow.example",
+                                            seconds=0.5)) for kind in ("dns", "ping", "tcp") * 5]  # fmt: skip
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(2):
+            assert await asyncio.to_thread(lambda: "free") == "free"
+        assert {(await item).error for item in probes} == {"no answer within 0.5 s"}
+    finally:
+        release.set()
+
+
+async def test_probe_name_with_a_dead_first_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several addresses the first that answers counts."""
+    found = [(socket.AF_INET, 1, 6, "", (f"127.0.0.{last}", 0)) for last in (99, 1)]
+    async with listening(hang_up) as port:
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+        assert (await probe("tcp", f"two.example:{port}")).error == ""
 
 
 async def test_probe_without_the_devices_address_is_not_probed() -> None:

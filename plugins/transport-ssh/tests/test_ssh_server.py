@@ -201,6 +201,18 @@ async def test_ssh_command_needs_the_door_and_a_usable_target(known_hosts: Path)
             await ssh.run_command(CTX, Target(DEVICE, "-oProxyCommand=x"), Command(line="true"))
 
 
+async def test_ssh_command_lines_stay_out_of_the_log(
+    known_hosts: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is run, and what it prints, may be secret: neither is logged."""
+    caplog.set_level("DEBUG")
+    async with server() as host, adapter(known_hosts) as ssh:
+        trust(known_hosts, host.line)
+        await run(ssh, host.port, "echo canary-word")
+    assert "canary-word" not in caplog.text
+    assert PASSWORD not in caplog.text
+
+
 async def test_ssh_unknown_host_key_is_refused(known_hosts: Path) -> None:
     """A host that is not known is refused before a password is sent, with how to add it."""
     async with server() as host, adapter(known_hosts) as ssh:

@@ -11,8 +11,8 @@ import struct
 import sys
 import time
 
-from msp_check_network.address import host
 from msp_check_network.check import NOT_PROBED
+from msp_check_network.names import resolve
 from msp_core.v1 import ProbeRequest, ProbeResult
 
 PAUSE_S = 0.2
@@ -24,25 +24,19 @@ _TIMES = re.compile(r"= ?[\d.]{1,16}/([\d.]{1,16})/[\d.]{1,16}")
 
 async def ping(request: ProbeRequest) -> ProbeResult:
     """Send echo requests and return loss and mean time."""
-    name = host(request.target)
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(request.timeout.total_seconds()):
-            found = await loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
-    except socket.gaierror as error:
-        return _result(request, error=f"the name cannot be resolved: {error.strerror}")
-    family, _, _, _, address = found[0]
+    async with asyncio.timeout(request.timeout.total_seconds()):
+        family, address = (await resolve(request.target, socket.SOCK_DGRAM))[0]
     try:
         channel = socket.socket(family, socket.SOCK_DGRAM, _PROTOCOL[family])
     except OSError:  # not permitted, or not known to this system
-        return await _by_command(request, str(address[0]))
+        return await _by_command(request, address)
     with channel:
         channel.setblocking(False)
-        return await _by_socket(request, channel, (address[0], 0, *address[2:]))
+        return await _by_socket(request, channel, (address, 0))
 
 
 async def _by_socket(
-    request: ProbeRequest, channel: socket.socket, address: tuple[object, ...]
+    request: ProbeRequest, channel: socket.socket, address: tuple[str, int]
 ) -> ProbeResult:
     times = []
     for number in range(request.count):
@@ -56,7 +50,7 @@ async def _by_socket(
     return _result(request, latency_ms=mean, loss_percent=round(loss, 1))
 
 
-async def _echo(channel: socket.socket, address: tuple[object, ...], number: int) -> float:
+async def _echo(channel: socket.socket, address: tuple[str, int], number: int) -> float:
     """Send one echo request and wait for its own answer; return milliseconds."""
     loop = asyncio.get_running_loop()
     token = secrets.token_bytes(16)

@@ -12,6 +12,7 @@ from attrs import evolve
 
 from msp_check_network.address import dns_server, host, host_and_port, origin, tls_server
 from msp_check_network.check import NOT_PROBED
+from msp_check_network.names import resolve
 from msp_check_network.ping import ping
 from msp_core.v1 import (
     AuthenticationFailed,
@@ -107,7 +108,7 @@ async def _tcp(request: ProbeRequest) -> ProbeResult:
     name, port = host_and_port(request.target)
     started = time.perf_counter()
     async with asyncio.timeout(request.timeout.total_seconds()):
-        _, writer = await asyncio.open_connection(name, port)
+        writer = await _connect(name, port)
     result = _answered(request, started)
     await _close(writer)
     return result
@@ -122,7 +123,7 @@ async def _tls(request: ProbeRequest) -> ProbeResult:
     context.verify_mode = ssl.CERT_NONE
     started = time.perf_counter()
     async with asyncio.timeout(request.timeout.total_seconds()):
-        _, writer = await asyncio.open_connection(name, port, ssl=context, server_hostname=name)
+        writer = await _connect(name, port, context)
     result = _answered(request, started)
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     await _close(writer)
@@ -138,6 +139,21 @@ def _end_of(certificate: bytes) -> datetime:
     return load_der_x509_certificate(certificate).not_valid_after_utc
 
 
+async def _connect(name: str, port: int, tls: ssl.SSLContext | None = None) -> asyncio.StreamWriter:
+    """Connect to the first address of a name that answers; raise the last one's error."""
+    failed: OSError = ConnectionError(f"{name} has no address")
+    for _, address in await resolve(name, socket.SOCK_STREAM):
+        try:
+            _, writer = await asyncio.open_connection(
+                address, port, ssl=tls, server_hostname=name if tls else None
+            )
+        except OSError as error:
+            failed = error
+        else:
+            return writer
+    raise failed
+
+
 async def _close(writer: asyncio.StreamWriter) -> None:
     writer.close()
     with contextlib.suppress(OSError, TimeoutError):
@@ -148,15 +164,10 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 async def _dns(request: ProbeRequest) -> ProbeResult:
     if request.server:
         return await _ask_server(request)
-    loop = asyncio.get_running_loop()
     started = time.perf_counter()
-    try:
-        async with asyncio.timeout(request.timeout.total_seconds()):
-            found = await loop.getaddrinfo(host(request.target), None, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        return _failed(request, str(error.strerror))
-    addresses = dict.fromkeys(str(item[4][0]) for item in found)
-    return evolve(_answered(request, started), resolved=tuple(addresses))
+    async with asyncio.timeout(request.timeout.total_seconds()):
+        found = await resolve(request.target, socket.SOCK_STREAM)
+    return evolve(_answered(request, started), resolved=tuple(address for _, address in found))
 
 
 async def _ask_server(request: ProbeRequest) -> ProbeResult:

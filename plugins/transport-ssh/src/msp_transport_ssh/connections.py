@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,9 @@ from attrs import define, field, frozen
 from msp_core.v1 import CredentialError, MspError, Secret
 from msp_transport_ssh.problems import ShownKey, connection_failed, host_key_refused
 from msp_transport_ssh.settings import Endpoint, SshSettings
+
+# asyncssh notes every command line at level INFO, and a command line may hold a secret
+asyncssh.set_log_level(logging.WARNING)
 
 
 @frozen(kw_only=True)
