@@ -30,7 +30,7 @@ def judge(*volumes: Volume, limits: DiskLimits = LIMITS, after: Verdict | None =
 
 
 def test_disk_record_names_what_exists() -> None:
-    """The record is valid, has the seed's alias, and its references resolve."""
+    """The record is valid, answers to disk-space as well, and its references resolve."""
     (check,) = msp_checks()
     assert (check.id, check.aliases, check.limits, check.evaluate) == (
         "disk",
