@@ -120,6 +120,7 @@ def msp_adapters() -> Iterable[Adapter]:
     lists = (ListsClients, ListsDevices, RunsCommands, DeploysAgents)
     for id, role, offers in (
         ("test-console", Role.RMM, lists),
+        ("test-devices", Role.RMM, (ListsDevices,)),
         ("test-transport", Role.TRANSPORT, (RunsCommands,)),
     ):
         yield Adapter(
@@ -148,15 +149,15 @@ async def open_toolkit(tmp_path: Path) -> AsyncIterator[MakeToolkit]:
     CONSOLES.clear()
     async with AsyncExitStack() as stack:
 
-        async def make(*, more: Sequence[str] = (), **database: Any) -> Toolkit:
+        async def make(*, kind: str = "test-console", **database: Any) -> Toolkit:
             file = tmp_path / "msp-toolkit.toml"
             file.write_text(
-                '[adapters.rmm]\nkind = "test-console"\n[adapters.ninja]\nkind = "test-console"\n'
+                f'[adapters.rmm]\nkind = "{kind}"\n[adapters.ninja]\nkind = "{kind}"\n'
                 '[adapters.ssh]\nkind = "test-transport"\n'
             )
             toolkit = Toolkit.open(
                 file,
-                registry=_registry("store", "clients", "inventory", *more),
+                registry=_registry("store", "clients", "inventory"),
                 overrides={"database": database},
             )
             return await stack.enter_async_context(toolkit)

@@ -293,6 +293,22 @@ async def test_only_one_client(toolkit: Toolkit, fleet: Any) -> None:
     assert await device_ids(toolkit) == ["acme-corp/srv-01", "globex/srv-01"]
 
 
+async def test_one_client_of_a_console_without_clients(
+    open_toolkit: Callable, fleet: Any, console: Callable
+) -> None:
+    """A console that lists devices alone is asked for all of them; the client's own are not lost."""
+    toolkit = await open_toolkit(kind="test-devices")
+    await sync(toolkit)
+    assert await device_ids(toolkit) == ["1/pc-02", "1/srv-01", "2/srv-01"]
+    report = await sync(toolkit, client_id="1")
+    assert [one.rows_written for one in report.instances] == [0, 0]
+    fleet.devices.pop()
+    fleet.devices.pop()
+    report = await sync(toolkit, client_id="1")
+    assert sum(one.devices_missing for one in report.instances) == 1
+    assert await device_ids(toolkit) == ["1/srv-01", "2/srv-01"]
+
+
 async def test_a_deleted_client_is_left_alone(toolkit: Toolkit, fleet: Any) -> None:
     """Sync neither brings a deleted client back nor makes a second one."""
     await sync(toolkit)
@@ -385,7 +401,10 @@ async def test_no_method_shows_another_client(each_toolkit: Toolkit, fleet: Any)
     assert "acme" not in conflict.value.message
     fleet.devices.pop(0)
     fleet.clients.append(evolve(fleet.clients[0], external_id="3", name="Secret Client"))
+    fleet.sites.append(Quarantined("site", "Secret Client's site is odd"))
     report = await inventory.sync(ctx)
+    rmm = next(one for one in report.instances if one.instance == "rmm")
+    assert (rmm.listed_clients, rmm.listed_devices, rmm.quarantined) == (1, 1, ())
     assert report.unmatched == ()
     assert sum(one.devices_missing for one in report.instances) == 0
     with pytest.raises(InvalidParameters):

@@ -108,7 +108,7 @@ class Syncing:
         return InstanceSync(
             instance=instance,
             complete=True,
-            listed_clients=len(answer.clients),
+            listed_clients=len(mapped.client_of if self._is_limited else answer.clients),
             listed_devices=len(answer.devices),
             clients_created=mapped.created,
             clients_linked=counts.clients_linked + mapped.linked,
@@ -121,6 +121,10 @@ class Syncing:
             duration_s=round(time.perf_counter() - started, 3),
             quarantined=tuple(answer.quarantined),
         )
+
+    @property
+    def _is_limited(self) -> bool:
+        return self.ctx.scope.clients is not None
 
     def _failed(
         self, instance: str, started: float, answer: Answer | None, text: str, code: str
@@ -147,7 +151,7 @@ class Syncing:
                 clients.add(client)
             async for site in adapter.list_sites(self.ctx):
                 sites.add(site)
-        wanted = self._wanted(instance, clients.items)
+        wanted = self._wanted(instance, clients.items) if lists_clients else None
         if lists_devices and wanted != ():
             async for device in adapter.list_devices(self.ctx, wanted):
                 devices.add(device)
@@ -158,23 +162,28 @@ class Syncing:
             clients=clients.items,
             sites=sites.items,
             devices=devices.items,
-            quarantined=[*clients.quarantined, *sites.quarantined, *devices.quarantined],
+            quarantined=[
+                # What is wrong with clients and sites may name those of others
+                *(() if self._is_limited else [*clients.quarantined, *sites.quarantined]),
+                *devices.quarantined,
+            ],
             lists_clients=lists_clients,
             lists_devices=lists_devices,
             started_at=started_at,
         )
 
     def _wanted(self, instance: str, listed: Sequence[VendorClient]) -> tuple[str, ...] | None:
-        """Return the console's ids of the only client asked for, None for everything."""
-        if self.only is None:
+        """Return the console's ids of the clients asked for or in scope, None for everything."""
+        if self.only is None and self.ctx.scope.clients is None:
             return None
-        client = self.known[self.only]
+        ours = self.known if self.only is None else {self.only: self.known[self.only]}
+        names = {folded(client.name) for client in ours.values()}
         linked = self.links.get(instance, {})
         return tuple(
             one.external_id
             for one in listed
-            if linked.get(one.external_id) == client.id
-            or (one.external_id not in linked and folded(tidy(one.name)) == folded(client.name))
+            if linked.get(one.external_id) in ours
+            or (one.external_id not in linked and folded(tidy(one.name)) in names)
         )
 
     def _tell(self, instance: str, devices: int) -> None:
@@ -218,7 +227,7 @@ class Syncing:
             client_of=client_of,
             created=created,
             linked=linked_now,
-            unmatched=unmatched if self.ctx.scope.clients is None else (),
+            unmatched=() if self._is_limited else unmatched,
         )
 
     def _same_names(self, strangers: dict[str, str], taken: frozenset[str]) -> dict[str, str]:
@@ -242,7 +251,7 @@ class Syncing:
             sites=answer.sites,
             devices=answer.devices,
             client_of=mapped.client_of,
-            only=only if self.ctx.scope.clients is None else only or self.ctx.scope.clients,
+            only=only or self.ctx.scope.clients,
             lists_clients=answer.lists_clients,
             lists_devices=answer.lists_devices,
             started_at=answer.started_at,
