@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from msp_core.v1 import Device, Granularity, Mode, Status, Target
+from msp_core.v1 import Device, Granularity, Mode, Status, Target, watched
 from msp_health.catalog import VANTAGE, Catalog, CheckSpec, SourceSpec, fact_id
 from msp_health.facts import FactBook
 from msp_health.limits import ClientLimits, LimitsProblem
@@ -72,14 +72,12 @@ class Read:
 def plan_rows(
     checks: Sequence[CheckSpec], subjects: Iterable[Subject], limits: Mapping[str, ClientLimits]
 ) -> list[Row]:
-    """Return exactly one row for each check on each device; `limits` are those of each client."""
+    """Return exactly one row for each check on each device, by check; `limits` are those of each client."""
+    unique = {subject.device.id: subject for subject in subjects}.values()
     rows: list[Row] = []
-    seen: set[str] = set()
-    for subject in subjects:
-        if subject.device.id in seen:
-            continue
-        seen.add(subject.device.id)
-        rows += [_plan(check, subject, limits[subject.device.client_id]) for check in checks]
+    for check in checks:
+        with watched(f"planning check {check.id} of plugin {check.plugin}"):
+            rows += [_plan(check, subject, limits[subject.device.client_id]) for subject in unique]
     return rows
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from itertools import groupby
 from typing import Any, TypeVar
 
 from attrs import define, field, frozen
@@ -21,6 +22,7 @@ from msp_core.v1 import (
     NotSupported,
     StoreError,
     SystemFailure,
+    watched,
 )
 from msp_health.api import Counts, HealthRun
 from msp_health.catalog import Catalog, CheckSpec, load_catalog, select
@@ -327,10 +329,12 @@ class Sweep:
             return why_unknown(row, need, book, catalog, down)
 
         outcomes: list[Outcome] = []
-        for number, row in enumerate(rows, 1):
-            outcomes.append(judge(row, book, previous, why))
-            if number % _BREATH == 0:
-                await asyncio.sleep(0)
+        for start in range(0, len(rows), _BREATH):
+            part = rows[start : start + _BREATH]
+            for check, group in groupby(part, key=lambda row: row.check):
+                with watched(f"check {check.id} of plugin {check.plugin}"):
+                    outcomes += [judge(row, book, previous, why) for row in group]
+            await asyncio.sleep(0)
         return outcomes
 
     async def _record(self, claim: Claim, batch: Batch, clients: list[str], now: datetime) -> None:

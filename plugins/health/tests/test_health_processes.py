@@ -1,6 +1,7 @@
-"""Peak memory of a sweep, measured in a process of its own."""
+"""What a sweep needs a process of its own to show: peak memory, and the end of a check that never returns."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -57,3 +58,38 @@ def test_memory_of_50000_devices(tmp_path, kind, reads_at_most):
     assert ok == 100_000
     assert peak_mib < 300
     assert reads <= reads_at_most
+
+
+HANG = """
+import asyncio, sys
+from pathlib import Path
+from msp_clients.api import Clients
+from msp_health import testing
+
+def hang(*_, **__):
+    while True:
+        pass
+
+testing.judge_disk = hang
+
+async def main():
+    async with testing.open_toolkit(Path(sys.argv[1]), testing.World.of(clients=1, devices=1)) as toolkit:
+        await (await toolkit.get(Clients)).create(toolkit.context(), name="c1", id="c1")
+        await toolkit.call("health.check")
+
+asyncio.run(main())
+"""
+
+
+def test_a_check_that_never_returns_is_named(tmp_path):
+    """The watchdog names the check and its plugin and ends the process with 3; UNKNOWN, never OK."""
+    done = subprocess.run(
+        [sys.executable, "-c", HANG, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "MSP_WATCHDOG_SECONDS": "1"},
+    )
+    assert done.returncode == 3
+    assert "UNKNOWN: check disk of plugin fleet has not returned for 1 s" in done.stderr
