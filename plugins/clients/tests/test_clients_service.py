@@ -124,7 +124,7 @@ async def test_filters_and_pages(each_toolkit: Toolkit) -> None:
 
 
 async def test_not_found_names_the_nearest(toolkit: Toolkit) -> None:
-    """The seed's code and suggestion, and near ids inside the scope only."""
+    """The documented code and suggestion, and near ids inside the scope only."""
     ctx, clients = toolkit.context(), await toolkit.get(Clients)
     await clients.create(ctx, name="Acme Corp")
     with pytest.raises(ClientNotFound) as caught:
