@@ -190,22 +190,25 @@ class Config:
         """Type everything that is configured; raise ConfigError with all problems, or return the warnings."""
         problems: list[Problem] = []
         warnings: list[str] = []
-        sections = dict(KERNEL_SECTIONS)
-        asked = set(self.data) - set(sections) - set(_SPECIAL)
-        if asked:
-            sections.update(
-                {one.section: registry.load(one.type) for one in registry.records(Settings)}
-            )
         for name, data in self.data.items():
-            if name in sections:
-                type_ = sections[name]
-                self._typed[type_] = self._structure(data, type_, name, problems)
-            elif name not in _SPECIAL:
+            if name in _SPECIAL:
+                continue
+            type_ = self._type_of(name, registry)
+            if type_ is None:
+                sections = [one.section for one in registry.records(Settings)]
                 self._unknown_section(name, sections, problems, warnings)
+            else:
+                self._typed[type_] = self._structure(data, type_, name, problems)
         self.instances(registry, problems=problems, warnings=warnings)
         if problems:
             raise self.error(problems)
         return tuple(warnings)
+
+    def _type_of(self, section: str, registry: Registry) -> type | None:
+        if section in KERNEL_SECTIONS:
+            return KERNEL_SECTIONS[section]
+        record = registry.find(Settings, section)
+        return None if record is None else registry.load(record.type)
 
     def instances(
         self,
@@ -369,7 +372,7 @@ class Config:
                 f"Run: pip install {_ELSEWHERE[name]}"
             )
             return
-        known = sorted({*sections, *_SPECIAL, *_ELSEWHERE})
+        known = sorted({*KERNEL_SECTIONS, *sections, *_SPECIAL, *_ELSEWHERE})
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
         problems.append(Problem(name, "unknown section", hint))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from msp_core import __version__
 from msp_core.workspace import overlays
 
-_FORMAT = 4
+_FORMAT = 5
 
 
 class IndexEntry(NamedTuple):
@@ -30,7 +30,8 @@ class IndexEntry(NamedTuple):
     location: str
     file: str
     stamp: str
-    hooks: list[str]
+    offers: dict[str, list[str]]
+    """The hooks it implements, each with the ids of what it offers."""
     tools: list[dict[str, Any]]
 
 

@@ -24,7 +24,7 @@ BUILTIN = "builtin"
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
-_HOOK_OF = {record: hook for hook, record in hookspecs.HOOKS.items()}
+_HOOK_OF: dict[type[Any], str] = {record: hook for hook, record in hookspecs.HOOKS.items()}
 
 
 class Registry:
@@ -54,6 +54,7 @@ class Registry:
         self._plugins = pluggy.PluginManager(hookspecs.PROJECT)
         self._plugins.add_hookspecs(hookspecs)
         self._records: dict[str, tuple[Any, ...]] = {}
+        self._asked: dict[tuple[str, str], list[Any]] = {}
         self._owner: dict[tuple[type, str], str] = {}
         self._modules: dict[str, types.ModuleType] = {}
         self._extra: set[str] = set()
@@ -88,6 +89,25 @@ class Registry:
         if hook not in self._records:
             self._records[hook] = self._collect(hook, kind)
         return self._records[hook]
+
+    def find(self, kind: type[R], id: str) -> R | None:
+        """Return the record of an id; where the index knows which plugin offers it, no other one is loaded."""
+        hook = _HOOK_OF[kind]
+        if hook not in self._records and self._extra == {BUILTIN}:
+            for plugin, entry in self._index.items():
+                if id in entry.offers.get(hook, ()) and plugin in self.active():
+                    offered = self._offered(plugin, hook, kind)
+                    record: Any = next((one for one in offered if _record_id(one) == id), None)
+                    if record is not None:
+                        self._owner[(type(record), id)] = plugin
+                        return record  # type: ignore[no-any-return]
+        return next((one for one in self.records(kind) if _record_id(one) == id), None)
+
+    def find_in(self, package: str, kind: type[R]) -> tuple[R, ...]:
+        """Return the records of a kind that the plugins of one package offer; no other one is loaded."""
+        inside = [id for id in self.active() if self.candidates[id].module.split(".")[0] == package]
+        hook = _HOOK_OF[kind]
+        return tuple(record for id in inside for record in self._offered(id, hook, kind))
 
     def plugin_of(self, record: Any) -> str:
         """Return the id of the plugin that offers a record."""
@@ -147,7 +167,11 @@ class Registry:
             location=candidate.location,
             file=file,
             stamp=stamp(file),
-            hooks=list(self.hooks_of(id)),
+            offers={
+                hook: [_record_id(one) for one in self.records(kind) if self.plugin_of(one) == id]
+                for kind, hook in _HOOK_OF.items()
+                if hook in self.hooks_of(id)
+            },
             tools=[
                 {
                     "name": tool.name,
@@ -164,14 +188,21 @@ class Registry:
         offered: list[tuple[str, R]] = []
         for id in self.active():
             entry = self._index.get(id)
-            if entry is not None and hook not in entry.hooks:
+            if entry is not None and hook not in entry.offers:
                 continue
-            if self._loaded(id):
-                offered.extend((id, record) for record in self._ask(id, hook, kind))
+            offered.extend((id, record) for record in self._offered(id, hook, kind))
         kept = self._without_clashes(offered)
         for id, record in kept:
             self._owner[(type(record), _record_id(record))] = id
         return tuple(sorted((record for _, record in kept), key=_record_id))
+
+    def _offered(self, id: str, hook: str, kind: type[R]) -> list[R]:
+        """Return what one plugin offers from a hook; it is loaded, and asked once."""
+        if not self._loaded(id):
+            return []
+        if (id, hook) not in self._asked:
+            self._asked[(id, hook)] = self._ask(id, hook, kind)
+        return self._asked[(id, hook)]
 
     def _loaded(self, id: str) -> bool:
         """Import and register a plugin the first time it is needed; tell whether it is usable."""

@@ -137,16 +137,20 @@ class Toolkit:
             if type_ is section_type:
                 return self.config.view(section_type, section)
         ref = f"{section_type.__module__}:{section_type.__qualname__}"
-        for record in self.registry.records(Settings):
-            if record.type == ref:
-                return self.config.view(section_type, record.section)
+        package = section_type.__module__.split(".")[0]
+        near = self.registry.find_in(package, Settings)
+        record = next((one for one in near if one.type == ref), None)
+        if record is None:
+            record = next((one for one in self.registry.records(Settings) if one.type == ref), None)
+        if record is not None:
+            return self.config.view(section_type, record.section)
         message = f"No plugin in use declares settings of type {ref}."
         raise PluginError(message, suggestion="Offer it from the hook msp_settings.")
 
     async def get(self, service: type[T]) -> T:
         """Return the service of a Protocol, built once; raise UnknownPlugin when no plugin offers it."""
         ref = f"{service.__module__}:{service.__qualname__}"
-        record = next((one for one in self.registry.records(Service) if one.type == ref), None)
+        record = self.registry.find(Service, ref)
         if record is None:
             plugin = service.__module__.split(".")[0].removeprefix("msp_").replace("_", "-")
             failure = self.registry.failures.get(plugin)
@@ -212,7 +216,7 @@ class Toolkit:
 
         One that is installed and broken stops changes (`required`): whoever may break it must not thereby be free.
         """
-        if not any(one.type == GUARD for one in self.registry.records(Service)):
+        if self.registry.find(Service, GUARD) is None:
             if required and "access" in self.registry.failures:
                 message = (
                     "Access control is installed but failed to load, so nothing may be changed."
@@ -248,11 +252,10 @@ class Toolkit:
 
     def tool(self, name: str) -> Tool:
         """Return the tool of a name or alias; raise UnknownPlugin with the nearest."""
-        found = known_ids(self.registry.records(Tool)).get(name)
+        found = self.registry.find(Tool, name) or known_ids(self.registry.records(Tool)).get(name)
         if found is None:
             raise unknown_id("tools", name, self.registry)
-        tool: Tool = found
-        return tool
+        return found
 
     async def call(
         self, tool: str, arguments: Mapping[str, Any] | None = None, *, ctx: Context | None = None

@@ -19,7 +19,8 @@ async def create(toolkit: Toolkit) -> "Figures":
 
 def default_instance(toolkit: Toolkit) -> str | None:
     """Return the instance whose ids are a client's and a device's RMM id: `rmm`, else the first RMM by name."""
-    names = [one.name for one in toolkit.instances(Role.RMM)]
+    configured = toolkit.config.instances(toolkit.registry)  # of those built in none is an RMM
+    names = [one.name for one in configured if one.adapter.role is Role.RMM]
     return "rmm" if "rmm" in names else next(iter(names), None)
 
 
