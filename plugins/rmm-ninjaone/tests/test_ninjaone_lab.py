@@ -32,11 +32,13 @@ from msp_core.v1 import (
     ServiceRequest,
     ServiceState,
     Severity,
+    VendorDevice,
     VendorError,
     VendorUnavailable,
 )
 from msp_http.api import HttpClients
 from msp_rmm_ninjaone import facts
+from msp_rmm_ninjaone.paging import Pages
 from msp_rmm_ninjaone.probe import probe
 
 pytestmark = pytest.mark.anyio
@@ -409,7 +411,7 @@ async def test_credentials(
         assert text not in caplog.text
 
 
-async def test_the_seeds_configuration(lab: Any, secrets_of: Any, tmp_path: Any) -> None:
+async def test_one_api_key(lab: Any, secrets_of: Any, tmp_path: Any) -> None:
     """`rmm: provider: ninjarmm` with one API key works where the key holds both halves, by any alias."""
     key = ":".join(secrets_of(lab).values())
     section = {"api_url": f"{lab.ninjaone_url}/api", "api_key_env": "RMM_API_KEY", "timeout": 30}
@@ -428,3 +430,53 @@ async def test_the_seeds_configuration(lab: Any, secrets_of: Any, tmp_path: Any)
             assert [one async for one in adapter.list_clients(ctx)]
             clients = await toolkit.get(HttpClients)
             assert clients.counters("rmm").requests == 2
+
+
+class Recorded:
+    """Serves the same rows for every report and list."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self.rows = rows
+
+    async def get_json(self, path: str, params: Any = None) -> Any:
+        return {"cursor": {}, "results": self.rows} if "queries" in path else self.rows
+
+
+async def test_broken_rows_and_lost_devices(make: Any, ctx: Any, query: Any) -> None:
+    """A device with a broken row, or none, has no fact and a reason; ids may come as numbers or text."""
+    adapter = await make("http://127.0.0.1:9")
+    names = {"1": "good", "2": "text id", "3": "broken volume", "4": "lost"}
+    devices = [
+        VendorDevice(external_id=id, client_external_id="5", name=name, os=OsFamily.WINDOWS)
+        for id, name in names.items()
+    ]
+    disk = {"name": "C:", "capacity": 100, "freeSpace": 40, "timestamp": "1775761481"}
+    service = {"name": "Spooler", "state": "RUNNING", "displayName": 7}
+    rows = [
+        {**disk, **service, "name": "C:", "deviceId": 1, "id": 1, "offline": False},
+        {**disk, **service, "name": "C:", "deviceId": "2", "id": "2"},
+        {**disk, "deviceId": 3, "id": 3.0},
+        {**disk, "deviceId": 3, "name": None},
+        {"deviceId": {}, "id": None},
+        {"deviceId": True},
+        {**disk, "deviceId": 99, "id": 99},
+    ]
+    adapter.pages = Pages(Recorded(rows), 1000)
+    asked = query(devices)
+
+    async def said(source: Any) -> dict[str, Any]:
+        found = await all_of(source(ctx, adapter, asked))
+        assert sum(isinstance(one, Quarantined) for one in found) >= 2
+        return {one.device_id[2:]: one for one in found if not isinstance(one, Quarantined)}
+
+    disks = await said(facts.volumes)
+    assert [type(disks[id]) for id in names] == [Observation, Observation, Missing, Missing]
+    assert "broken" in disks["3"].reason
+    assert disks["1"].observed_at is not None
+    services = await said(facts.services)
+    kinds = [type(services[id]) for id in names]
+    assert kinds == [Observation, Observation, Observation, Missing]
+    assert services["3"].fact.services[0].state is ServiceState.UNKNOWN
+    links = await said(facts.connectivity)
+    assert [links[id].fact.online for id in ("1", "2", "3")] == [True, None, None]
+    assert "does not list" in links["4"].reason
