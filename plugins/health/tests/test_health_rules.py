@@ -31,11 +31,11 @@ from msp_health.attempts import Standing, advance
 from msp_health.catalog import VANTAGE, Catalog, CheckSpec, SourceSpec, select
 from msp_health.evaluator import clean, judge
 from msp_health.facts import FactBook, Known
+from msp_health.lanes import lanes
 from msp_health.limits import ClientLimits, LimitsBook, LimitsProblem, merge, parse_layer
 from msp_health.planner import Router, Row, Subject, plan_rows, why_unknown
 from msp_health.settings import HealthSettings
 from msp_health.strict import structure_field
-from msp_health.sweep import lanes
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NO_LIMITS = ClientLimits((parse_layer("call", {}, ()),), {})

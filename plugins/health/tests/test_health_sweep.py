@@ -113,6 +113,41 @@ async def test_a_vendor_that_hangs_delays_nobody_else(open_world):
     assert time.monotonic() - started < 4
 
 
+async def test_a_slow_vendor_is_waited_for(open_world):
+    """Slow answers within the limit count; reads of one console go side by side, those of others first."""
+    world = World.of(clients=6, devices=2, instances=("fast", "slow"))
+
+    async def slow(query):
+        await asyncio.sleep(0.4)
+        async for item in answer(query):
+            yield item
+
+    world.behave["slow"] = slow
+    toolkit = await open_world(world)
+    started = time.monotonic()
+    run = await toolkit.call("health.check")
+    assert balanced(run, 24).ok == 24
+    assert time.monotonic() - started < 1.2, "three reads of 0.4 s went one after the other"
+
+
+async def test_a_broken_console_is_left_alone_after_two_clients(open_world):
+    """After two failed reads in a row the rest of the run asks it no more, and says why."""
+    world = World.of(clients=6, devices=1)
+
+    async def down(query):
+        raise VendorUnavailable("no route")
+        yield
+
+    world.behave["one"] = down
+    toolkit = await open_world(
+        world, overrides={"health_checks": {"chunk_devices": 1, "concurrency": 1}}
+    )
+    run = await toolkit.call("health.check")
+    assert balanced(run, 12).unknown == 12
+    assert len(world.reads) == 2
+    assert {concern.message for concern in run.concerns} == {"one: no route"}
+
+
 async def test_a_source_that_ignores_its_end_is_left_behind(open_world):
     """A read that swallows its cancellation does not hold up the sweep, and what it sends later counts for nothing."""
     world = World.of(clients=1, devices=2)

@@ -42,6 +42,13 @@ class AlertEntry:
             words.append("muted")
         return ", ".join(words)
 
+    @property
+    def what(self) -> str:
+        """The message without the check and device, which have columns of their own in a list."""
+        device = (self.alert.device_id or "").rpartition("/")[2]
+        _, found, rest = self.alert.message.partition(f" on {device}: ")
+        return rest if found else self.alert.message
+
     def say(self) -> str:
         """Return the alert in a few lines for people."""
         alert = self.alert
@@ -73,10 +80,10 @@ class AlertEntry:
             Column("state", "State"),
             Column("alert.created_at", "Since"),
             Column("alert.acknowledged_until", "Ack until"),
-            Column("alert.message", "What"),
+            Column("what", "What"),
         ),
         summary=lambda entry: entry.say(),
-        empty="No alert. Nothing is wrong that was looked at.",
+        empty="No alert. Only what `health check` looked at can raise one.",
     )
 
 

@@ -78,6 +78,13 @@ class Counts:
         return ", ".join(words)
 
 
+def nagios_line(exit_code: int, text: str, counts: Counts) -> str:
+    """Return a status line with performance data as the Monitoring Plugins write them."""
+    word = {0: "OK", 1: "WARNING", 2: "CRITICAL"}.get(exit_code, "UNKNOWN")
+    perfdata = " ".join(f"'{s.value}'={getattr(counts, s.value)}" for s in Status)
+    return f"{word}: {text.replace('|', '/')} | {perfdata}"
+
+
 @frozen(kw_only=True)
 class Concern:
     """One thing that is not right, or one reason why something is not known (`check` names all it stands for then).
@@ -149,7 +156,12 @@ class HealthRun:
     def say(self) -> str:
         """Return what people should know beyond the table."""
         seconds = max(0.0, (self.finished_at - self.started_at).total_seconds())
-        lines = [
+        lines = []
+        if not self.planned:
+            lines.append("Nothing was checked.")
+        elif not self.concerns:
+            lines.append("No problem was found in what was checked.")
+        lines += [
             (
                 f"{self.status.value.upper()}: {_count(self.planned, 'check')} on "
                 f"{_count(self.devices, 'device')} of {_count(self.clients, 'client')} "
@@ -165,12 +177,9 @@ class HealthRun:
 
     def nagios(self) -> str:
         """Return the status line and performance data of the Monitoring Plugins."""
-        perfdata = " ".join(f"'{s.value}'={getattr(self.counts, s.value)}" for s in Status)
         worst_first = "; ".join(f"{c.device} {c.check}: {c.message}" for c in self.concerns[:3])
         text = f"{self.counts}" + (f" - {worst_first}" if worst_first else "")
-        word = "OK" if self.exit_code == 0 else self.status.value.upper()
-        word = word if word in ("OK", "WARNING", "CRITICAL") else "UNKNOWN"
-        return f"{word}: {text.replace('|', '/')} | {perfdata}"
+        return nagios_line(self.exit_code, text, self.counts)
 
     DISPLAY: ClassVar[Display] = Display(
         columns=(
@@ -183,7 +192,7 @@ class HealthRun:
         rows="concerns",
         summary=lambda run: run.say(),
         nagios="nagios",
-        empty="No problem was found in what was checked.",
+        empty="",
     )
 
 
@@ -210,64 +219,6 @@ class ClientStatusSummary:
             result for result in self.results if result.status not in (Status.OK, Status.SKIPPED)
         )
         return tuple(sorted(wrong, key=lambda r: (-r.status.rank, r.device_id, r.check)))
-
-
-@frozen(kw_only=True)
-class StatusLine:
-    """One line of a status table: a client or a device."""
-
-    name: str
-    status: Status
-    counts: Counts
-    checked_at: datetime | None
-    message: str = ""
-
-
-@frozen(kw_only=True)
-class HealthStatus:
-    """The last known status of some clients, or of the devices of one."""
-
-    lines: tuple[StatusLine, ...]
-    counts: Counts
-    notes: tuple[str, ...] = ()
-
-    @property
-    def status(self) -> Status:
-        """The worst of all."""
-        return self.counts.status
-
-    @property
-    def exit_code(self) -> int:
-        """0 OK, 1 WARNING, 2 CRITICAL, 3 when something is not known and nothing is worse."""
-        return 0 if self.status is Status.SKIPPED else self.status.exit_code
-
-    def say(self) -> str:
-        """Return the whole in one line."""
-        return "\n".join((f"{self.status.value.upper()}: {self.counts}.", *self.notes))
-
-    def nagios(self) -> str:
-        """Return the status line and performance data of the Monitoring Plugins."""
-        perfdata = " ".join(f"'{s.value}'={getattr(self.counts, s.value)}" for s in Status)
-        word = {0: "OK", 1: "WARNING", 2: "CRITICAL"}.get(self.exit_code, "UNKNOWN")
-        return f"{word}: {self.counts} | {perfdata}"
-
-    DISPLAY: ClassVar[Display] = Display(
-        columns=(
-            Column("name", "Name"),
-            Column("status", "Status"),
-            Column("counts.ok", "OK"),
-            Column("counts.warning", "Warning"),
-            Column("counts.critical", "Critical"),
-            Column("counts.unknown", "Unknown"),
-            Column("counts.error", "Error"),
-            Column("checked_at", "Checked"),
-            Column("message", "Worst"),
-        ),
-        rows="lines",
-        summary=lambda status: status.say(),
-        nagios="nagios",
-        empty="Nothing has been checked yet: run `health check --all`.",
-    )
 
 
 @frozen(kw_only=True)

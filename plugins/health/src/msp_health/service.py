@@ -35,8 +35,9 @@ from msp_health.limits import (
     as_plain,
     parse_layer,
 )
+from msp_health.selection import Selection, select_clients
 from msp_health.settings import HealthSettings
-from msp_health.sweep import Selection, Sweep, resume, select_clients
+from msp_health.sweep import Sweep, resume
 from msp_inventory.api import Inventory
 from msp_store.api import Store
 

@@ -10,15 +10,13 @@ from functools import partial
 from itertools import groupby
 from typing import Any, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from msp_clients.api import Clients
 from msp_core.v1 import (
-    Client,
     ClientStatus,
     Conflict,
     Context,
-    Listing,
     NotSupported,
     StoreError,
     SystemFailure,
@@ -30,6 +28,7 @@ from msp_health.collector import Collector
 from msp_health.evaluator import Outcome, judge
 from msp_health.facts import FactBook
 from msp_health.findings import Findings
+from msp_health.lanes import by_checks, lanes
 from msp_health.limits import CHECKS_KEY, LimitsBook
 from msp_health.planner import Router, Row, Subject, plan_rows, why_unknown
 from msp_health.recorder import (
@@ -52,6 +51,7 @@ from msp_health.runs import (
     open_run,
     reopen_run,
 )
+from msp_health.selection import Selection
 from msp_health.settings import HealthSettings
 from msp_inventory.api import Inventory
 from msp_store.api import Outbox, Store, Tx
@@ -64,23 +64,6 @@ _BREATH = 200
 _STORE_PATIENCE = (0.5, 2.0, 5.0)
 """Seconds between attempts to record while the database is away."""
 _PASSING = frozenset(("busy", "unreachable", "uncertain"))
-
-
-@frozen(kw_only=True)
-class Selection:
-    """What is asked for: which clients, which checks, with which limits."""
-
-    clients: tuple[Client, ...]
-    types: tuple[str, ...] = ()
-    limits_override: Mapping[str, Any] = field(factory=dict)
-
-    def as_data(self) -> Mapping[str, Any]:
-        """Return it as kept with the run."""
-        return {
-            "clients": [client.id for client in self.clients],
-            "types": list(self.types),
-            "limits_override": dict(self.limits_override),
-        }
 
 
 @define(kw_only=True)
@@ -308,7 +291,7 @@ class Sweep:
 
     def _plan(self, chunk: Sequence[Subject]) -> list[Row]:
         rows: list[Row] = []
-        for checks, subjects in _by_checks(chunk, self._checks_of):
+        for checks, subjects in by_checks(chunk, self._checks_of):
             rows += plan_rows(checks, subjects, self._limits)
         return rows
 
@@ -396,50 +379,6 @@ def _collector_paused() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def lanes(subjects: Sequence[Subject], chunk_devices: int) -> Iterator[Iterable[list[Subject]]]:
-    """Sort devices into lanes that share no adapter instance set, each in chunks of whole order.
-
-    Lanes run side by side, so that clients of one console never wait for another console. All lanes together hold about
-    one chunk of devices at a time.
-    """
-    instances: dict[str, set[str]] = {}
-    for subject in subjects:
-        instances.setdefault(subject.device.client_id, set()).update(subject.links)
-    by_lane: dict[frozenset[str], list[Subject]] = {}
-    for subject in subjects:
-        lane = frozenset(instances[subject.device.client_id])
-        by_lane.setdefault(lane, []).append(subject)
-    for members in by_lane.values():
-        size = max(1, chunk_devices * len(members) // len(subjects))
-        yield _chunks(members, size)
-
-
-def _chunks(members: list[Subject], size: int) -> Iterator[list[Subject]]:
-    for start in range(0, len(members), size):
-        yield members[start : start + size]
-
-
-def _by_checks(
-    chunk: Sequence[Subject], checks_of: Mapping[str, tuple[CheckSpec, ...]]
-) -> Iterator[tuple[tuple[CheckSpec, ...], list[Subject]]]:
-    groups: dict[tuple[CheckSpec, ...], list[Subject]] = {}
-    for subject in chunk:
-        groups.setdefault(checks_of[subject.device.client_id], []).append(subject)
-    yield from groups.items()
-
-
-async def select_clients(
-    ctx: Context, client_ids: Sequence[str] | None, tier: Any, tag: str | None
-) -> tuple[Client, ...]:
-    """Return the clients asked for, by reference, or all in scope of a tier and tag."""
-    clients = await ctx.get(Clients)
-    if client_ids is not None:
-        found = [await clients.get(ctx, ref) for ref in client_ids]
-        return tuple({client.id: client for client in found}.values())
-    listing: Listing[Client] = await clients.list(ctx, tier=tier, tag=tag)
-    return listing.items
 
 
 async def resume(ctx: Context) -> Sweep:

@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar
-
-from attrs import frozen
+from typing import Annotated, Any
 
 from msp_clients.api import Clients
 from msp_core.v1 import (
     CheckResult,
-    Column,
     Context,
-    Display,
     Doc,
     InvalidParameters,
     Listing,
@@ -27,9 +23,8 @@ from msp_health.api import (
     Counts,
     Health,
     HealthRun,
-    HealthStatus,
-    StatusLine,
 )
+from msp_health.views import HealthStatus, History, StatusLine
 
 Checks = Annotated[
     Sequence[str],
@@ -77,36 +72,6 @@ async def check(
         types=types,
         limits_override=threshold,
         resume=resume,
-    )
-
-
-@frozen(kw_only=True)
-class History:
-    """Recorded results of one client, newest first."""
-
-    client_id: str
-    results: tuple[CheckResult, ...]
-    total: int
-    days: int
-    counts: Counts
-
-    def say(self) -> str:
-        """Return the whole in one line."""
-        shown = "" if len(self.results) == self.total else f", the newest {len(self.results)} shown"
-        days = "day" if self.days == 1 else f"{self.days} days"
-        return f"{self.client_id}, last {days}: {self.total} results{shown} ({self.counts})."
-
-    DISPLAY: ClassVar[Display] = Display(
-        columns=(
-            Column("checked_at", "When"),
-            Column("device_id", "Device", format=lambda device_id: device_id.rpartition("/")[2]),
-            Column("check", "Check"),
-            Column("status", "Status"),
-            Column("message", "Message"),
-        ),
-        rows="results",
-        summary=lambda history: history.say(),
-        empty="Nothing was recorded in this time.",
     )
 
 

@@ -1,0 +1,95 @@
+"""What the `health` commands show."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from attrs import frozen
+
+from msp_core.v1 import CheckResult, Column, Display, Status
+from msp_health.api import Counts, nagios_line
+
+
+@frozen(kw_only=True)
+class StatusLine:
+    """One line of a status table: a client or a device."""
+
+    name: str
+    status: Status
+    counts: Counts
+    checked_at: datetime | None
+    message: str = ""
+
+
+@frozen(kw_only=True)
+class HealthStatus:
+    """The last known status of some clients, or of the devices of one."""
+
+    lines: tuple[StatusLine, ...]
+    counts: Counts
+    notes: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """The worst of all."""
+        return self.counts.status
+
+    @property
+    def exit_code(self) -> int:
+        """0 OK, 1 WARNING, 2 CRITICAL, 3 when something is not known and nothing is worse."""
+        return 0 if self.status is Status.SKIPPED else self.status.exit_code
+
+    def say(self) -> str:
+        """Return the whole in one line."""
+        return "\n".join((f"{self.status.value.upper()}: {self.counts}.", *self.notes))
+
+    def nagios(self) -> str:
+        """Return the status line and performance data of the Monitoring Plugins."""
+        return nagios_line(self.exit_code, str(self.counts), self.counts)
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("name", "Name"),
+            Column("status", "Status"),
+            Column("counts.ok", "OK"),
+            Column("counts.warning", "Warning"),
+            Column("counts.critical", "Critical"),
+            Column("counts.unknown", "Unknown"),
+            Column("counts.error", "Error"),
+            Column("checked_at", "Checked"),
+            Column("message", "Worst"),
+        ),
+        rows="lines",
+        summary=lambda status: status.say(),
+        nagios="nagios",
+        empty="Nothing has been checked yet: run `health check --all`.",
+    )
+
+
+@frozen(kw_only=True)
+class History:
+    """Recorded results of one client, newest first."""
+
+    client_id: str
+    results: tuple[CheckResult, ...]
+    total: int
+    days: int
+    counts: Counts
+
+    def say(self) -> str:
+        """Return the whole in one line."""
+        shown = "" if len(self.results) == self.total else f", the newest {len(self.results)} shown"
+        days = "day" if self.days == 1 else f"{self.days} days"
+        return f"{self.client_id}, last {days}: {self.total} results{shown} ({self.counts})."
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("checked_at", "When"),
+            Column("device_id", "Device", format=lambda device_id: device_id.rpartition("/")[2]),
+            Column("check", "Check"),
+            Column("status", "Status"),
+            Column("message", "Message"),
+        ),
+        rows="results",
+        summary=lambda history: history.say(),
+        empty="Nothing was recorded in this time.",
+    )
