@@ -42,11 +42,16 @@ async def slowly(query):
 
 world.behave["one"] = slowly
 
+class Lines:
+    def update(self, done, total, text=""):
+        print(done, flush=True)
+
 async def main():
     chunks = {{"health_checks": {{"chunk_devices": 10, "concurrency": 4}}}}
     async with open_toolkit(folder, world, *ALERTS, overrides=chunks) as toolkit:
         print("ready", flush=True)
-        run = await toolkit.call("health.check", {{"resume": mode == "resume"}})
+        ctx = toolkit.context(progress=Lines())
+        run = await toolkit.call("health.check", {{"resume": mode == "resume"}}, ctx=ctx)
         print(run.run_id, run.planned, run.counts.total, flush=True)
 
 asyncio.run(main())
@@ -82,8 +87,9 @@ def test_killed_anywhere_then_resumed(tmp_path):
     for _ in range(12):
         process = start(tmp_path, mode)
         assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(chance.uniform(0.0, 0.7))
+        for _ in range(chance.randint(1, 40)):  # lines of progress: two for each of 30 chunks
+            process.stdout.readline()
+        time.sleep(chance.uniform(0.0, 0.02))
         if process.poll() is not None:
             break
         os.kill(process.pid, signal.SIGKILL)
@@ -106,7 +112,7 @@ def test_killed_anywhere_then_resumed(tmp_path):
     )
     out, err = final.communicate(timeout=60)
     assert final.returncode == 0, err
-    run_id, planned, total = map(int, out.split()[1:])
+    run_id, planned, total = map(int, out.split()[-3:])
     assert planned == total == PLANNED
     [(count,)] = rows(tmp_path, f"SELECT COUNT(*) FROM health_checks WHERE run_id = {run_id}")
     assert count == PLANNED
