@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from msp_core import __version__
 from msp_core.errors import MspError
-from msp_core.index import Index, groups, read_index
+from msp_core.index import Index, groups, read_index, write_index
 from msp_core.workspace import find_file
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Session:
         self.overrides: dict[str, Any] = {}
         self._toolkit: Toolkit | None = None
         self._tree: Mapping[str, Any] | None = None
+        self._index: Index | None = None
 
     def file(self) -> Path | None:
         """Return the configuration file in use."""
@@ -44,13 +45,12 @@ class Session:
     def tree(self) -> Mapping[str, Any]:
         """Return the command tree, from the index if it is good, else by loading every plugin once."""
         if self._tree is None:
-            index = None if self.safe_mode or self.overrides else read_index(self.file())
-            self._tree = groups(index if index is not None else self._loaded_index())
+            if not (self.safe_mode or self.overrides):
+                self._index = read_index(self.file())
+            self._tree = groups(self._index or self._loaded_index())
         return self._tree
 
     def _loaded_index(self) -> Index:
-        from msp_core.index import write_index
-
         toolkit = self.toolkit(checked=False)
         index = toolkit.registry.index()
         if not (self.safe_mode or self.overrides):
@@ -60,18 +60,31 @@ class Session:
     def toolkit(self, *, checked: bool = True) -> "Toolkit":
         """Open the toolkit; with `checked`, nothing starts on a wrong configuration."""
         from msp_core.config import Config
-        from msp_core.terminal import warn
         from msp_core.toolkit import Toolkit, configure_logging, open_registry
 
         if self._toolkit is None:
             config = Config.read(self.config, overrides=self.overrides)
             configure_logging(config, verbose=self.verbose)
-            registry = open_registry(config, safe_mode=self.safe_mode, report=_report_failure)
+            registry = open_registry(
+                config, safe_mode=self.safe_mode, report=_report_failure, index=self._index
+            )
             self._toolkit = Toolkit(config, registry)
         if checked and not self.safe_mode:
-            for text in self._toolkit.config.check(self._toolkit.registry):
-                warn(text)
+            self._check(self._toolkit)
         return self._toolkit
+
+    def _check(self, toolkit: "Toolkit") -> None:
+        """Check the configuration, unless the same one was right before with the same plugins."""
+        from msp_core.terminal import warn
+
+        config, index = toolkit.config, self._index
+        if index is not None and index.checked == config.digest:
+            return
+        warnings = config.check(toolkit.registry)
+        for text in warnings:
+            warn(text)
+        if index is not None and not warnings and not index.failures:
+            write_index(config.path, index._replace(checked=config.digest))
 
     def command(self, name: str) -> TyperCommand:
         """Load the command of a tool. Tools that mend a configuration also run on a wrong one."""

@@ -1,6 +1,7 @@
 """Make a command of a tool: its parameters as options, its result printed, its errors explained."""
 
 import asyncio
+import inspect
 import json
 import sys
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ def command(toolkit: Toolkit, tool: Tool) -> TyperCommand:
     for one in declared:
         params.extend(_argument(one) if one.param.arg else _options(one, toolkit))
     params.extend(_common(tool))
-    doc = (function.__doc__ or tool.summary).strip()
+    doc = inspect.cleandoc(function.__doc__ or tool.summary)
     text = f"{tool.summary}\n\n{doc.partition(chr(10))[2].strip()}".strip()
 
     def run(**values: Any) -> int:
@@ -187,6 +188,7 @@ class Run:
                 format,
                 zone=zone,
                 colour=terminal.wants_colour(sys.stdout),
+                width=terminal.width(sys.stdout),
                 row_type=row_type(self.toolkit.registry.load(self.tool.run)),
             )
         except MspError as error:

@@ -4,12 +4,13 @@ Precedence, highest first: command line (`--set`), process environment and `.env
 `conf.d/*.toml` beside the file (last name wins), the file itself, built-in defaults.
 """
 
+import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
-from zoneinfo import ZoneInfo
+from typing import Any, TypeVar, get_type_hints
 
 import attrs
 
@@ -17,84 +18,15 @@ from msp_core.catalog import install_line
 from msp_core.configfile import read_file
 from msp_core.environ import Environ
 from msp_core.errors import ConfigError
-from msp_core.records import Adapter, Doc, Settings
+from msp_core.records import Adapter, Settings
 from msp_core.registry import Registry, known_ids
 from msp_core.secrets import SecretRef
+from msp_core.sections import KERNEL_SECTIONS, General
 from msp_core.structure import Problem, Unstructurable, is_union, structure
 from msp_core.workspace import find_file, overlays, workspace_root
 
 S = TypeVar("S")
 
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-
-def _is_zone(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        message = f"{value!r} is not a time zone name such as Europe/Berlin"
-        raise ValueError(message, attribute) from None
-
-
-def _upper(word: str) -> str:
-    return word.upper()
-
-
-def _one_of(*words: str) -> Any:
-    def check(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
-        if value not in words:
-            message = f"{value!r} is not one of {', '.join(words)}"
-            raise ValueError(message, attribute)
-
-    return check
-
-
-@attrs.frozen(kw_only=True)
-class General:
-    """Who we are, and how the toolkit behaves everywhere."""
-
-    company_name: Annotated[str, Doc("Your company, as reports and messages name it.")] = (
-        "Your MSP Name"
-    )
-    timezone: Annotated[str, Doc("Zone in which people are shown times.")] = attrs.field(
-        default="UTC", validator=_is_zone
-    )
-    log_level: Annotated[str, Doc("DEBUG, INFO, WARNING, ERROR or CRITICAL.")] = attrs.field(
-        default="WARNING", converter=_upper, validator=_one_of(*_LEVELS)
-    )
-    log_format: Annotated[str, Doc("text or json.")] = attrs.field(
-        default="text", validator=_one_of("text", "json")
-    )
-    log_file: Annotated[Path | None, Doc("Write the log here instead of to stderr.")] = None
-    data_retention_days: Annotated[
-        int, Doc("Days to keep detailed results; older ones are rolled up by day, then removed.")
-    ] = attrs.field(default=90, validator=attrs.validators.ge(1))
-
-
-@attrs.frozen(kw_only=True)
-class Plugins:
-    """Which installed plugins are used."""
-
-    allow: Annotated[
-        tuple[str, ...] | None, Doc("Only these distributions may bring plugins; for servers.")
-    ] = None
-    disabled: Annotated[tuple[str, ...], Doc("Plugin ids that are not loaded.")] = ()
-
-
-@attrs.frozen(kw_only=True)
-class Reporting:
-    """Where reports come from and go to; used once the reports feature is installed."""
-
-    template_dir: Annotated[Path, Doc("Folder with your own report templates.")] = Path(
-        "templates/"
-    )
-    output_dir: Annotated[Path, Doc("Folder reports are written to.")] = Path("reports/")
-    formats: Annotated[tuple[str, ...], Doc("Formats made by default.")] = ("pdf", "html")
-    schedule: Annotated[str, Doc("When reports are made, as a cron expression.")] = "0 1 * * *"
-
-
-KERNEL_SECTIONS: dict[str, type] = {"general": General, "plugins": Plugins, "reporting": Reporting}
-"""`reporting` is here until the feature that owns it is installed, so that its options are checked already."""
 _SPECIAL = ("adapters", "rmm", "backup")
 _ELSEWHERE = {
     "database": "msp-store",
@@ -161,6 +93,12 @@ class Config:
         config = cls(file, root, environ, layers)
         config.is_workspace = file is not None or "database" in config.data
         return config
+
+    @property
+    def digest(self) -> str:
+        """What changes with any value; a section is typed again when it is used, so no more than that hangs on it."""
+        text = json.dumps(self.data, sort_keys=True, default=repr)
+        return f"{zlib.crc32(text.encode()):08x}-{len(text)}"
 
     @property
     def state_dir(self) -> Path:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from msp_core import __version__
 from msp_core.workspace import overlays
 
-_FORMAT = 5
+_FORMAT = 6
 
 
 class IndexEntry(NamedTuple):
@@ -40,6 +40,8 @@ class Index(NamedTuple):
 
     entries: list[IndexEntry]
     failures: list[dict[str, Any]]
+    checked: str = ""
+    """Digest of the configuration that was last found right with these plugins."""
 
 
 def search_path() -> list[str]:
@@ -78,7 +80,7 @@ def read_index(config: Path | None) -> Index | None:
         entries = [IndexEntry(**entry) for entry in raw["entries"]]
         if any(stamp(entry.file) != entry.stamp for entry in entries):
             return None
-        return Index(entries, raw["failures"])
+        return Index(entries, raw["failures"], raw["checked"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -90,6 +92,7 @@ def write_index(config: Path | None, index: Index) -> None:
         "stamp": _stamp(config),
         "entries": [entry._asdict() for entry in index.entries],
         "failures": index.failures,
+        "checked": index.checked,
     }
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:

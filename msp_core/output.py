@@ -1,6 +1,5 @@
 """Print a result in any format: data on stdout, as its type's DISPLAY says."""
 
-import csv
 import io
 import json
 import re
@@ -8,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum, StrEnum
+from itertools import zip_longest
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,8 @@ _COLOURS = {
 }  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _WIDEST_CELL = 72
+_READABLE = 24
+"""Text in a narrower last column would be a ladder of words; it goes below its row instead."""
 
 
 class Format(StrEnum):
@@ -42,11 +44,18 @@ class Format(StrEnum):
 
 
 def render(
-    result: Any, format: Format, *, zone: ZoneInfo, colour: bool = False, row_type: Any = None
+    result: Any,
+    format: Format,
+    *,
+    zone: ZoneInfo,
+    colour: bool = False,
+    width: int | None = None,
+    row_type: Any = None,
 ) -> str:
     """Return a result as text, without a final line break, secrets masked and control characters made harmless.
 
-    `row_type` says what a list would hold, for the words when it is empty.
+    `row_type` says what a list would hold, for the words when it is empty. A table wider than `width` columns has its
+    last column broken between words.
     """
     if format is Format.JSON:
         return json.dumps(_document(result), indent=2, ensure_ascii=False)
@@ -65,7 +74,14 @@ def render(
         return clean(mask_known(_nagios(result)), keep_lines=True)
     empty = (getattr(row_type, "DISPLAY", None) or Display()).empty
     return mask_known(
-        _for_people(result, zone, markdown=format is Format.MARKDOWN, colour=colour, empty=empty)
+        _for_people(
+            result,
+            zone,
+            markdown=format is Format.MARKDOWN,
+            colour=colour,
+            width=width,
+            empty=empty,
+        )
     )
 
 
@@ -100,7 +116,8 @@ def _rows(result: Any) -> Sequence[Any]:
 
 
 def _document(result: Any) -> Any:
-    data = mask_data(plain(result), mask_known)
+    data = plain(result)
+    data = _schema_text(data) if _is_schema(data) else mask_data(data, mask_known)
     if isinstance(result, tuple | list):
         data = {"items": data, "total": len(data)}
     if isinstance(data, Mapping):
@@ -108,9 +125,24 @@ def _document(result: Any) -> Any:
     return {"schema_version": SCHEMA_VERSION, "result": data}
 
 
+def _is_schema(data: Any) -> bool:
+    return isinstance(data, Mapping) and "$schema" in data
+
+
+def _schema_text(value: Any) -> Any:
+    """Mask known secrets in a JSON Schema; its keys are names of options, and `password` holds a description."""
+    if isinstance(value, str):
+        return mask_known(value)
+    if isinstance(value, Mapping):
+        return {key: _schema_text(item) for key, item in value.items()}
+    return [_schema_text(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _csv(rows: Iterable[Any]) -> str:
     flat = [_flat(row) for row in rows]
     names = list(dict.fromkeys(name for row in flat for name in row))
+    import csv  # compiled code that only this format needs
+
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(names)
@@ -160,11 +192,15 @@ def _nagios(result: Any) -> str:
     return f"OK: {len(rows)} {'row' if len(rows) == 1 else 'rows'}"
 
 
-def _for_people(result: Any, zone: ZoneInfo, *, markdown: bool, colour: bool, empty: str) -> str:
+def _for_people(
+    result: Any, zone: ZoneInfo, *, markdown: bool, colour: bool, width: int | None, empty: str
+) -> str:
     if result is None:
         return ""
     if isinstance(result, str):
         return clean(result, keep_lines=True)
+    if _is_schema(result):
+        return json.dumps(_schema_text(result), indent=2, ensure_ascii=False)
     display = _display(result)
     parts = []
     rows = _rows(result)
@@ -181,7 +217,11 @@ def _for_people(result: Any, zone: ZoneInfo, *, markdown: bool, colour: bool, em
     elif columns:
         cells = [[_text(_value(row, column), column, zone) for column in columns] for row in rows]
         heads = [column.title or column.path.replace("_", " ") for column in columns]
-        parts.append(_markdown(heads, cells) if markdown else _table(heads, cells, colour=colour))
+        parts.append(
+            _markdown(heads, cells)
+            if markdown
+            else _table(heads, cells, colour=colour, width=width)
+        )
     elif not display.summary:
         parts.extend(_fields(row, zone) for row in rows)
     if display.summary and (display.rows or not isinstance(result, Listing | tuple | list)):
@@ -259,31 +299,70 @@ def _cut(text: str, limit: int) -> str:
     return text
 
 
-def _table(heads: Sequence[str], cells: Sequence[Sequence[str]], *, colour: bool) -> str:
+def _table(
+    heads: Sequence[str], cells: Sequence[Sequence[str]], *, colour: bool, width: int | None
+) -> str:
     last = len(heads) - 1
     shown = [
         [cell if number == last else _cut(cell, _WIDEST_CELL) for number, cell in enumerate(row)]
         for row in cells
     ]
     kept = [n for n in range(len(heads)) if any(row[n] for row in shown)] or [0]
-    widths = {n: max(_width(heads[n]), *(_width(row[n]) for row in shown)) for n in kept}
-    lines = ["  ".join(_pad(heads[n].upper(), widths[n]) for n in kept).rstrip()]
-    if colour:
-        lines[0] = f"\x1b[2m{lines[0]}\x1b[0m"
-    for row in shown:
-        line = "  ".join(_paint(row[n], widths[n], colour=colour) for n in kept)
-        lines.append(line.rstrip())
+    columns = [[heads[n].upper(), *(row[n] for row in shown)] for n in kept]
+    widths = [max(map(_width, column)) for column in columns]
+    below: Sequence[str] = ()
+    if width is not None:
+        room = width - sum(widths[:-1]) - 2 * len(widths[:-1])
+        if room < min(_READABLE, widths[-1]) and widths[-1] > _READABLE and len(columns) > 1:
+            below = columns.pop()
+            del widths[-1]
+        _narrow(widths, columns, width)
+    lines: list[str] = []
+    for number, row in enumerate(zip(*columns, strict=True)):
+        cells_lines = [_broken(cell, room) for cell, room in zip(row, widths, strict=True)]
+        for parts in zip_longest(*cells_lines, fillvalue=""):
+            painted = [
+                _paint(part, room, code="2" if number == 0 else _COLOURS.get(cell), colour=colour)
+                for part, room, cell in zip(parts, widths, row, strict=True)
+            ]
+            lines.append("  ".join(painted).rstrip())
+        if below and number and width is not None:
+            lines.extend(f"    {part}" for part in _broken(below[number], width - 4))
     return "\n".join(lines)
+
+
+def _narrow(widths: list[int], columns: Sequence[Sequence[str]], width: int) -> None:
+    """Take from the columns with the most room until the table fits; a word (an id, a path) is never broken."""
+    least = [max(_width(word) for cell in column for word in cell.split(" ")) for column in columns]
+    while (excess := sum(widths) + 2 * (len(widths) - 1) - width) > 0:
+        spare = [now - low for now, low in zip(widths, least, strict=True)]
+        most = max(range(len(widths)), key=spare.__getitem__)
+        if spare[most] == 0:
+            return
+        widths[most] -= min(excess, spare[most])
+
+
+def _broken(text: str, room: int) -> list[str]:
+    """Break text between words into lines of at most `room` columns."""
+    if _width(text) <= room:
+        return [text]
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if _width(longer) <= room or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _pad(text: str, width: int) -> str:
     return text + " " * (width - _width(text))
 
 
-def _paint(text: str, width: int, *, colour: bool) -> str:
-    code = _COLOURS.get(text) if colour else None
+def _paint(text: str, width: int, *, code: str | None, colour: bool) -> str:
     padded = _pad(text, width)
-    return f"\x1b[{code}m{padded}\x1b[0m" if code else padded
+    return f"\x1b[{code}m{padded}\x1b[0m" if colour and code and text else padded
 
 
 def _markdown(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:

@@ -1,6 +1,7 @@
 """Talk to the person at the terminal: progress, warnings, errors and questions, all on stderr."""
 
 import os
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -16,6 +17,11 @@ _BAR = 24
 def wants_colour(stream: TextIO) -> bool:
     """Tell whether a stream is a terminal that wants colour (`NO_COLOR` and `TERM=dumb` say no)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width(stream: TextIO) -> int | None:
+    """Return how many columns a terminal shows; None for a file or pipe, where lines are never broken."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 class ProgressBar:

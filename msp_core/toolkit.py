@@ -14,18 +14,19 @@ from typing import Any, Self, TypeVar
 
 from msp_core import log as logs
 from msp_core.catalog import install_line
-from msp_core.config import KERNEL_SECTIONS, Config, Instance, Plugins
+from msp_core.config import Config, Instance
 from msp_core.context import Context
 from msp_core.correlation import new_correlation_id
 from msp_core.discovery import Candidate, PluginFailure, discover
 from msp_core.errors import ConfigError, PermissionDenied, PluginError, UnknownPlugin
-from msp_core.index import read_index, write_index
+from msp_core.index import Index, read_index, write_index
 from msp_core.invoke import invoke
 from msp_core.protocols import Actor, Guard, Progress, Scope
 from msp_core.records import Adapter, Role, Service, Settings, Surface, Tool
 from msp_core.registry import BUILTIN, Registry, known_ids
 from msp_core.schema import unknown_id
 from msp_core.secrets import Secret, Secrets
+from msp_core.sections import KERNEL_SECTIONS, Plugins
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -45,12 +46,13 @@ def open_registry(
     *,
     safe_mode: bool = False,
     report: Callable[[PluginFailure], None] | None = None,
+    index: Index | None = None,
 ) -> Registry:
     """Find the plugins a configuration allows; with a warm index none is imported yet, in safe mode none ever is."""
     if safe_mode:
         return Registry(report=report)
     plugins = config.view(Plugins, "plugins")
-    index = read_index(config.path)
+    index = index or read_index(config.path)
     if index is None or index.failures:
         # A plugin that failed is tried again each time: somebody may have mended it, and nobody shall forget it.
         candidates, failures = discover(allow=plugins.allow)

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import attrs
 
-from msp_core.config import KERNEL_SECTIONS
 from msp_core.schema import object_schema
 from msp_core.secrets import SecretRef, variable
+from msp_core.sections import KERNEL_SECTIONS
 from msp_core.structure import plain
 from msp_core.v1 import Adapter, Column, Context, Display, Listing, Settings
 

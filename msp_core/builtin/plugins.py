@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar
 import attrs
 
 from msp_core.builtin.setup import write_atomically
-from msp_core.config import Plugins
 from msp_core.discovery import Candidate, discover
 from msp_core.hookspecs import HOOKS
 from msp_core.registry import BUILTIN
+from msp_core.sections import Plugins
 from msp_core.v1 import Column, ConfigError, Context, Display, Doc, Listing, Param, UnknownPlugin
 
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
 import attrs
 
-from msp_core.config import KERNEL_SECTIONS
 from msp_core.errors import ConfigError
 from msp_core.secrets import SecretRef
+from msp_core.sections import KERNEL_SECTIONS
 from msp_core.structure import plain
 from msp_core.terminal import ask
 from msp_core.v1 import Context, Display, Doc, InvalidParameters, Param, Settings
@@ -49,9 +49,9 @@ class Workspace:
                 *lines,
                 "",
                 "Next:",
-                "  msp-toolkit doctor                           see that everything works",
-                '  msp-toolkit client add --name "Acme Corp"     add a client',
-                "  msp-toolkit lab up                           try it on simulated vendors",
+                "  msp-toolkit doctor                         see that everything works",
+                '  msp-toolkit client add --name "Acme Corp"  add a client',
+                "  msp-toolkit lab up --detach                try it on simulated vendors",
             ]
         )
 

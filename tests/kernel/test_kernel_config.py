@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msp_core.config import Config, General
+from msp_core.config import Config
 from msp_core.environ import Environ, read_dotenv
 from msp_core.errors import ConfigError
 from msp_core.registry import Registry
+from msp_core.sections import General
 from msp_core.testing import make_toolkit, run_cli
 
 SAMPLE = """
