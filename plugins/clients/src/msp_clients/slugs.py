@@ -1,6 +1,5 @@
 """Ids made from names."""
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
@@ -15,6 +14,8 @@ def slug(name: str, *, fallback: str = "client") -> str:
     made = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:_LENGTH].strip("-")
     if made:
         return made
+    import hashlib  # OpenSSL, for the rare name that needs it
+
     return f"{fallback}-" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
 
 

@@ -17,7 +17,7 @@ from msp_store.tables import OutboxDelivery, OutboxEvent
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from msp_core.v1 import Context
+    from msp_core.v1 import Context, Toolkit
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,15 @@ class _Claimed:
     event: Event
     number: int
     attempts: Mapping[str, int]
+
+
+async def create(toolkit: "Toolkit") -> "DatabaseOutbox":
+    """Make the outbox of a toolkit."""
+    return DatabaseOutbox(
+        await toolkit.get(Store),
+        subscribers=lambda: toolkit.registry.records(Subscriber),
+        load=toolkit.registry.load,
+    )
 
 
 class DatabaseOutbox:

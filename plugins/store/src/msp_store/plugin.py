@@ -18,7 +18,7 @@ from msp_core.v1 import (
 def msp_services() -> Iterable[Service]:
     """Offer the database and the outbox."""
     yield Service(type="msp_store.api:Store", factory="msp_store.service:create_store")
-    yield Service(type="msp_store.api:Outbox", factory="msp_store.service:create_outbox")
+    yield Service(type="msp_store.api:Outbox", factory="msp_store.outbox:create")
 
 
 @hookimpl

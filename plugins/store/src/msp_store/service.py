@@ -3,11 +3,9 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from msp_core.v1 import ConfigError, Migrations, Secret, Subscriber
-from msp_store.api import Store
+from msp_core.v1 import ConfigError, Migrations, Secret
 from msp_store.databases import PostgresqlTarget, SqliteTarget, Target, conninfo_of
 from msp_store.engine import DatabaseStore
-from msp_store.outbox import DatabaseOutbox
 from msp_store.settings import DatabaseKind, DatabaseSettings
 
 if TYPE_CHECKING:
@@ -23,15 +21,6 @@ async def create_store(toolkit: "Toolkit") -> DatabaseStore:
         now=toolkit.now,
         readers=settings.readers,
         reconnect_s=settings.reconnect_s,
-    )
-
-
-async def create_outbox(toolkit: "Toolkit") -> DatabaseOutbox:
-    """Make the outbox of a toolkit."""
-    return DatabaseOutbox(
-        await toolkit.get(Store),
-        subscribers=lambda: toolkit.registry.records(Subscriber),
-        load=toolkit.registry.load,
     )
 
 
