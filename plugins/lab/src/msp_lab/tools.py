@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -49,12 +50,23 @@ class LabStatus:
     requests: dict[str, int] = attrs.field(factory=dict)
     overlay: Path | None = None
     note: str = ""
+    advanced_hours: float = 0.0
+    """How far this call moved the clock."""
 
     def describe(self) -> str:
         """Return the status for people."""
         if not self.running:
             return self.note or "No lab is running. Start one: msp-toolkit lab up --detach"
-        troubles = ", ".join(f"{count} {kind}" for kind, count in self.troubles.items())
+        fleet = [
+            f"  Lab time    {datetime.fromisoformat(self.now):%Y-%m-%d %H:%M UTC}",
+            f"  Fleet       {self.clients} clients, {self.devices} devices "
+            f"({self.offline} offline, {self.vanished} vanished), seed {self.seed}",
+            *self._troubles(),
+        ]
+        if self.advanced_hours:
+            return "\n".join(
+                [f"The clock of the simulated vendors went {self.advanced_hours:g} h forward.", *fleet]
+            )
         requests = ", ".join(f"{vendor} {count}" for vendor, count in self.requests.items())
         lines = [
             self.note or "The lab is running.",
@@ -62,16 +74,26 @@ class LabStatus:
             f"  Automate    {self.automate_url}",
             f"  Control     {self.control_url}",
             f"  Process     {self.pid}",
-            f"  Lab time    {self.now}",
-            f"  Fleet       {self.clients} clients, {self.devices} devices "
-            f"({self.offline} offline, {self.vanished} vanished), seed {self.seed}",
-            f"  Troubles    {troubles or 'none'}",
+            *fleet,
             f"  Faults      {'; '.join(self.faults) or 'none'}",
             f"  Requests    {requests or 'none yet'}",
         ]
         if self.overlay is not None:
-            lines.append(f"  Adapters    lab-automate and lab-ninjaone, in {self.overlay}")
+            shown = f"{self.overlay.parent.name}/{self.overlay.name}"
+            lines.append(f"  Adapters    lab-automate and lab-ninjaone, in {shown}")
         return "\n".join(lines)
+
+    def _troubles(self) -> Iterator[str]:
+        by_severity: dict[str, list[str]] = {}
+        for kind, count in self.troubles.items():
+            what, _, severity = kind.rpartition(" ")
+            by_severity.setdefault(severity, []).append(f"{count} {what}")
+        head = "Troubles"
+        for severity, kinds in sorted(by_severity.items()):
+            yield f"  {head:<10}  {severity}: {', '.join(kinds)}"
+            head = ""
+        if not by_severity:
+            yield "  Troubles    none"
 
 
 def _installation(ctx: Context) -> Installation:
@@ -262,7 +284,7 @@ async def advance(
         raise InvalidParameters("Lab time only goes forward.", suggestion="For example: --hours 6")
     lab = await _running(ctx)
     await _ask(lab, "POST", "/advance", {"hours": hours, "minutes": minutes})
-    return await _status(ctx, lab)
+    return attrs.evolve(await _status(ctx, lab), advanced_hours=hours + minutes / 60)
 
 
 @attrs.frozen(kw_only=True)
