@@ -252,7 +252,24 @@ class Config:
         settings: Any = self._structure(options, type_, path, problems)
         if settings is None:
             return None
-        return Instance(name=name, adapter=adapter, settings=settings, origin=self.origin(path))
+        return Instance(
+            name=name, adapter=adapter, settings=self._rooted(settings), origin=self.origin(path)
+        )
+
+    def _rooted(self, value: Any) -> Any:
+        """Make the paths among an adapter's options absolute: `~` is the user's home, the rest the workspace's."""
+        if isinstance(value, Path):
+            return self.resolve(value.expanduser())
+        if isinstance(value, Mapping):
+            return {key: self._rooted(item) for key, item in value.items()}
+        if isinstance(value, tuple):
+            return tuple(map(self._rooted, value))
+        if attrs.has(type(value)):
+            fields = {one.name: getattr(value, one.name) for one in attrs.fields(type(value))}
+            rooted = {name: self._rooted(item) for name, item in fields.items()}
+            changed = {name: item for name, item in rooted.items() if item is not fields[name]}
+            return attrs.evolve(value, **changed) if changed else value
+        return value
 
     def _settings_class(self, adapter: Adapter) -> type:
         from importlib import import_module

@@ -246,11 +246,12 @@ class Lack:
 
 @frozen(kw_only=True)
 class Credential:
-    """A secret an adapter needs: the settings field, and what it is."""
+    """A secret an adapter needs: the settings field, and what it is. `unless` names another that makes it needless."""
 
     name: str
     summary: str
     required: bool = True
+    unless: str = ""
 
 
 @frozen(kw_only=True)

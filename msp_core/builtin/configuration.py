@@ -5,11 +5,12 @@ from typing import Any, ClassVar
 
 import attrs
 
+from msp_core.config import Instance
 from msp_core.schema import object_schema
 from msp_core.secrets import SecretRef, variable
 from msp_core.sections import KERNEL_SECTIONS
 from msp_core.structure import plain
-from msp_core.v1 import Adapter, Column, Context, Display, Listing, Settings
+from msp_core.v1 import Adapter, Column, Context, Credential, Display, Listing, Settings
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +81,7 @@ def _needs(ctx: Context) -> Iterable[Need]:
                 found = secret.origin if secret else ""
             elif ctx.toolkit.secrets.store(ref.scheme).get(ref.name) is not None:
                 found = str(ref)
-            if not found and not credential.required:
+            if not found and not _is_needed(ctx, instance, credential):
                 continue
             hint = (
                 ""
@@ -92,6 +93,14 @@ def _needs(ctx: Context) -> Iterable[Need]:
                 )
             )
             yield Need(adapter=instance.name, credential=credential.name, found=found, hint=hint)
+
+
+def _is_needed(ctx: Context, instance: Instance, credential: Credential) -> bool:
+    """Tell whether an adapter cannot do without a credential: required, and no other takes its place."""
+    other = credential.unless
+    if not credential.required or (other and getattr(instance.settings, other, None) is not None):
+        return False
+    return not other or ctx.toolkit.secrets.find(f"{instance.name}/{other}") is None
 
 
 @attrs.frozen(kw_only=True)

@@ -43,9 +43,15 @@ def msp_adapters() -> Iterable[Adapter]:
         aliases=("ninjarmm", "ninja"),
         credentials=(
             Credential(
-                name="client_id", summary="Client ID of an API application (machine-to-machine)"
+                name="client_id",
+                summary="Client ID of an API application (machine-to-machine)",
+                unless="api_key",
             ),
-            Credential(name="client_secret", summary="Client secret of the same application"),
+            Credential(
+                name="client_secret",
+                summary="Client secret of the same application",
+                unless="api_key",
+            ),
             Credential(
                 name="api_key", summary="Both in one, as client_id:client_secret", required=False
             ),
