@@ -169,7 +169,10 @@ class HealthRun:
             )
         ]
         troubles = dict.fromkeys((n.instance, n.problem) for n in self.sources if n.problem)
-        lines += [f"{instance}: {problem}" for instance, problem in troubles]
+        lines += [
+            problem if problem.startswith(instance) else f"{instance}: {problem}"
+            for instance, problem in troubles
+        ]
         lines += self.notes
         if self.run_id:
             lines.append(f"Recorded as run {self.run_id}.")

@@ -25,7 +25,7 @@ from msp_core.v1 import (
 from msp_health.api import SourceNote
 from msp_health.catalog import SourceSpec, fact_id
 from msp_health.facts import FactBook, Known
-from msp_health.planner import Read, Router, Row
+from msp_health.planner import Read, Router, Row, said_by
 from msp_health.settings import HealthSettings
 
 _GRACE_S = 1.0
@@ -124,7 +124,7 @@ class _Sink:
         if item.device_id not in self._read.targets:
             self._tally.foreign += 1
             return
-        reason = f"{self._read.source.instance}: {item.reason}"
+        reason = said_by(self._read.source.instance, item.reason)
         self._book.give_reason(item.device_id, item.fact_id, reason)
 
 
@@ -271,9 +271,11 @@ class Collector:
         if source.role not in _PATIENT and tally.row_of_failures >= _FAILURES[source.granularity]:
             self.down.setdefault(source.instance, reason)
         if source.granularity is Granularity.FLEET:
-            self._book.give_source_reason(source.key, f"{source.instance}: {reason}")
+            self._book.give_source_reason(source.key, said_by(source.instance, reason))
             return
         for device_id in read.targets:
             for kind in read.facts:
                 if not self._book.has(device_id, kind):
-                    self._book.give_reason(device_id, fact_id(kind), f"{source.instance}: {reason}")
+                    self._book.give_reason(
+                        device_id, fact_id(kind), said_by(source.instance, reason)
+                    )

@@ -1,5 +1,6 @@
 """What a run keeps to show at its end: counts, what is wrong, and reasons for what is not known."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from heapq import heappush, heappushpop
@@ -11,6 +12,7 @@ from msp_health.api import Concern, Counts
 from msp_health.evaluator import Outcome
 from msp_health.recorder import Key, Latest
 
+_DIGITS = re.compile(r"\d+")
 _WRONG = frozenset((Status.WARNING, Status.CRITICAL, Status.ERROR))
 MOST = 1000
 """Concerns kept of each kind; the counts always hold all."""
@@ -22,8 +24,10 @@ _Results = Callable[
 
 @define(kw_only=True)
 class _Reason:
-    """One reason for UNKNOWN, and for which checks on which devices."""
+    """One reason for UNKNOWN, and for which checks on which devices; `message` is how it was first said."""
 
+    message: str
+    similar: bool = False
     checks: set[str] = field(factory=set)
     devices: set[str] = field(factory=set)
     clients: set[str] = field(factory=set)
@@ -79,9 +83,11 @@ class Findings:
 
     def _add_unknown(self, outcome: Outcome) -> None:
         message = outcome.message
-        if message not in self._unknown and len(self._unknown) >= MOST:
-            message = "for other reasons"
-        reason = self._unknown.setdefault(message, _Reason())
+        key = _DIGITS.sub("#", message)  # ids in addresses, ages
+        if key not in self._unknown and len(self._unknown) >= MOST:
+            key = message = "for other reasons"
+        reason = self._unknown.setdefault(key, _Reason(message=message))
+        reason.similar = reason.similar or message != reason.message
         device = outcome.row.subject.device
         reason.checks.add(outcome.row.check.id)
         reason.devices.add(device.id)
@@ -107,7 +113,7 @@ class Findings:
         """Return what is wrong, worst first, then the reasons for what is not known, widest first."""
         wrong = [entry[2] for entry in self._wrong]
         wrong.sort(key=lambda c: (-c.status.rank, c.client_id, c.device, c.check))
-        unknown = [_concern(message, reason) for message, reason in self._unknown.items()]
+        unknown = [_concern(reason) for reason in self._unknown.values()]
         unknown.sort(key=lambda c: (-c.devices, c.client_id, c.device, c.check))
         return (*wrong, *unknown)
 
@@ -116,14 +122,14 @@ class Findings:
         return tuple(sorted(self._results, key=lambda r: (r.device_id, r.check)))
 
 
-def _concern(message: str, reason: _Reason) -> Concern:
+def _concern(reason: _Reason) -> Concern:
     clients, devices = sorted(reason.clients), sorted(reason.devices)
     return Concern(
         status=Status.UNKNOWN,
         client_id=clients[0] if len(clients) == 1 else f"{len(clients)} clients",
         device=_slug(devices[0]) if len(devices) == 1 else f"{len(devices)} devices",
         check=", ".join(sorted(reason.checks)),
-        message=message,
+        message=f"{reason.message} (and similar)" if reason.similar else reason.message,
         devices=len(devices),
     )
 

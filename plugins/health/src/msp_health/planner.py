@@ -241,11 +241,11 @@ def why_unknown(
     ]
     if said:
         return _joined(said)
-    broken = [f"{name}: {down[name]}" for name in instances if name in down]
+    broken = [said_by(name, down[name]) for name in instances if name in down]
     if broken:
         return _joined(broken)
     lacking = [
-        f"{name}: {lack}"
+        said_by(name, lack)
         for kind in need
         for name in instances
         if (lack := catalog.lacks.get(name, {}).get(kind))
@@ -262,6 +262,11 @@ def why_unknown(
     if VANTAGE in offering and row.requests == ():
         return f"no {names} are configured for this device"
     return f"{', '.join(instances)} cannot read {names}"
+
+
+def said_by(instance: str, reason: str) -> str:
+    """Put the instance before a reason that does not begin with it."""
+    return reason if reason.startswith(instance) else f"{instance}: {reason}"
 
 
 def _joined(reasons: Iterable[str]) -> str:
