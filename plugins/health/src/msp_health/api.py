@@ -36,6 +36,11 @@ def utc_text(moment: datetime | None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else "never"
 
 
+def said_by(instance: str, reason: str) -> str:
+    """Put the instance before a reason that does not begin with it."""
+    return reason if reason.startswith(f"{instance}: ") else f"{instance}: {reason}"
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
@@ -169,10 +174,7 @@ class HealthRun:
             )
         ]
         troubles = dict.fromkeys((n.instance, n.problem) for n in self.sources if n.problem)
-        lines += [
-            problem if problem.startswith(instance) else f"{instance}: {problem}"
-            for instance, problem in troubles
-        ]
+        lines += [said_by(instance, problem) for instance, problem in troubles]
         lines += self.notes
         if self.run_id:
             lines.append(f"Recorded as run {self.run_id}.")

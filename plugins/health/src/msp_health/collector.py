@@ -22,10 +22,10 @@ from msp_core.v1 import (
     Quarantined,
     Role,
 )
-from msp_health.api import SourceNote
+from msp_health.api import SourceNote, said_by
 from msp_health.catalog import SourceSpec, fact_id
 from msp_health.facts import FactBook, Known
-from msp_health.planner import Read, Router, Row, said_by
+from msp_health.planner import Read, Router, Row
 from msp_health.settings import HealthSettings
 
 _GRACE_S = 1.0

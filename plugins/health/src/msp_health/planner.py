@@ -7,6 +7,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from msp_core.v1 import Device, Granularity, Mode, Status, Target, watched
+from msp_health.api import said_by
 from msp_health.catalog import VANTAGE, Catalog, CheckSpec, SourceSpec, fact_id
 from msp_health.facts import FactBook
 from msp_health.limits import ClientLimits, LimitsProblem
@@ -262,11 +263,6 @@ def why_unknown(
     if VANTAGE in offering and row.requests == ():
         return f"no {names} are configured for this device"
     return f"{', '.join(instances)} cannot read {names}"
-
-
-def said_by(instance: str, reason: str) -> str:
-    """Put the instance before a reason that does not begin with it."""
-    return reason if reason.startswith(instance) else f"{instance}: {reason}"
 
 
 def _joined(reasons: Iterable[str]) -> str:
