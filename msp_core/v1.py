@@ -62,6 +62,12 @@ if TYPE_CHECKING:
     from msp_core.facts import VendorCondition as VendorCondition
     from msp_core.facts import Volume as Volume
     from msp_core.hookspecs import hookimpl as hookimpl
+    from msp_core.levels import RECOVER_SHARE as RECOVER_SHARE
+    from msp_core.levels import Levels as Levels
+    from msp_core.levels import measured as measured
+    from msp_core.levels import not_above as not_above
+    from msp_core.levels import not_below as not_below
+    from msp_core.levels import positive as positive
     from msp_core.model import Client as Client
     from msp_core.model import ClientStatus as ClientStatus
     from msp_core.model import Device as Device
@@ -157,6 +163,7 @@ _HOMES = {
         "ServiceStart ServiceState VendorCondition Volume"
     ),
     "hookspecs": "hookimpl",
+    "levels": "Levels RECOVER_SHARE measured not_above not_below positive",
     "model": "Client ClientStatus Device DeviceKind OsFamily Period Site Tier",
     "status": "AlertState Severity Status worst",
     "results": "Alert CheckResult Metric Verdict",

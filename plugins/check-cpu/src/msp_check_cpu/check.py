@@ -4,17 +4,21 @@ from typing import Annotated, Any
 
 from attrs import evolve, field, frozen
 
-from msp_check_cpu.levels import Levels, measured, not_above, not_below, positive
 from msp_core.v1 import (
     ConditionFacts,
     ConditionKind,
     CpuFacts,
     Doc,
+    Levels,
     Metric,
     Previous,
     Severity,
     Status,
     Verdict,
+    measured,
+    not_above,
+    not_below,
+    positive,
     worst,
 )
 

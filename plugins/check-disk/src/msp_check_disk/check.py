@@ -5,10 +5,19 @@ from typing import Any
 
 from attrs import frozen
 
-from msp_check_disk.levels import Levels, measured
 from msp_check_disk.limits import DiskLimits
 from msp_check_disk.space import GB, judge
-from msp_core.v1 import DiskFacts, Metric, Previous, Status, Verdict, Volume, worst
+from msp_core.v1 import (
+    DiskFacts,
+    Levels,
+    Metric,
+    Previous,
+    Status,
+    Verdict,
+    Volume,
+    measured,
+    worst,
+)
 
 MOST_BYTES = 2.0**70  # a thousand exbibytes: beyond every file system in use
 MOST_INODES = 2.0**64

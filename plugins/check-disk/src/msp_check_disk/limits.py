@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from attrs import asdict, evolve, field, frozen
 
-from msp_check_disk.levels import not_above, not_below, positive
-from msp_core.v1 import Doc
+from msp_core.v1 import Doc, not_above, not_below, positive
 
 
 @frozen(kw_only=True)

@@ -2,9 +2,8 @@
 
 from attrs import frozen
 
-from msp_check_disk.levels import RECOVER_SHARE
 from msp_check_disk.limits import DiskLimits
-from msp_core.v1 import Status
+from msp_core.v1 import RECOVER_SHARE, Status
 
 GB = 10**9
 

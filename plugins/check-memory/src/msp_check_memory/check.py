@@ -5,17 +5,21 @@ from typing import Annotated, Any
 
 from attrs import field, frozen
 
-from msp_check_memory.levels import Levels, measured, not_above, not_below, positive
 from msp_core.v1 import (
     ConditionFacts,
     ConditionKind,
     Doc,
+    Levels,
     MemoryFacts,
     Metric,
     Previous,
     Severity,
     Status,
     Verdict,
+    measured,
+    not_above,
+    not_below,
+    positive,
     worst,
 )
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from attrs import frozen
 
-from msp_check_network.levels import Levels, measured
 from msp_check_network.limits import NetworkLimits, ProbeTarget
 from msp_core.v1 import (
     ConnectivityFacts,
     Device,
     DeviceKind,
+    Levels,
     Metric,
     Previous,
     ProbeFacts,
@@ -20,6 +20,7 @@ from msp_core.v1 import (
     ProbeResult,
     Status,
     Verdict,
+    measured,
     worst,
 )
 

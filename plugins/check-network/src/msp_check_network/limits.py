@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from attrs import field, frozen
 
 from msp_check_network.address import check_target, dns_server, host
-from msp_check_network.levels import not_above, not_below, positive
-from msp_core.v1 import Device, Doc, ProbeKind, ProbeRequest, Status
+from msp_core.v1 import Device, Doc, ProbeKind, ProbeRequest, Status, not_above, not_below, positive
 
 MOST_SECONDS = 60.0
 MOST_PINGS = 20

@@ -1,11 +1,11 @@
-"""Levels of one measure: where a problem starts, and where it ends again."""
+"""Levels of one measure: where a problem starts, and where it ends again; for the limits of checks."""
 
 from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
 
-from msp_core.v1 import Status
+from msp_core.status import Status
 
 RECOVER_SHARE = 0.95
 """A problem ends 5 % under its limit unless told otherwise, so that a value on the edge does not flap."""
