@@ -3,6 +3,7 @@
 On the way of `--help` this module imports Typer and the index, and no plugin.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -256,6 +257,8 @@ def _usage(error: Any) -> int:
 
 def main() -> NoReturn:
     """Run the program."""
+    # What a command makes lives until its end: looking for rubbish every 700 objects costs a tenth of a short one
+    gc.set_threshold(50_000, 20, 20)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(
