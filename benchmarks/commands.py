@@ -79,14 +79,21 @@ def measure_list(*, quick: bool) -> list[Row]:
 
 def imported(bin: Path, workspace: Path, *words: str) -> set[str]:
     """Return the modules a command imports."""
+    program = str(bin / "msp-toolkit")
     code = (
-        "import sys; from msp_core import cli\n"
-        "code = cli.run(sys.argv[1:]); print('\\n'.join(sys.modules), file=sys.stderr); sys.exit(code)"
+        "import runpy, sys\n"
+        f"sys.path[0], sys.argv = {str(bin)!r}, {[program, *words]!r}\n"
+        f"try: runpy.run_path({program!r}, run_name='__main__')\n"
+        "finally: print(*[name for name, module in sys.modules.items() if module], file=sys.stderr)"
     )
     done = subprocess.run(
-        [bin / "python", "-c", code, *words],
-        cwd=workspace, env=child_environment(), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [bin / "python", "-c", code],
+        cwd=workspace,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return set(done.stderr.split())
 
 
