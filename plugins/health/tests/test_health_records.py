@@ -1,17 +1,21 @@
 """What is recorded: both databases, roll-ups before removal, dead runs, doctor."""
 
+import asyncio
 import os
+import sys
+import types
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from msp_core.v1 import Conflict, Period, Status, StoreError
+from msp_clients.api import KnowsHealth
+from msp_core.v1 import Check, Conflict, Period, Status, StoreError, hookimpl
 from msp_health import runs
 from msp_health.api import Health
 from msp_health.doctor import sweeps
 from msp_health.queries import prune
 from msp_health.tables import HealthCheckRow, HealthDay, HealthLease, HealthRunRow, LatestStatus
-from msp_health.testing import World
+from msp_health.testing import World, answer
 from msp_store.api import Store
 from msp_store.testing import assert_tables_match
 
@@ -191,3 +195,103 @@ async def test_doctor_says_when_sweeps_end(open_world):
     [finding] = await sweeps(toolkit.context())
     assert finding.status is Status.OK
     assert "Run 1 finished" in finding.message
+
+
+async def test_a_run_that_lost_its_claim_stops(open_world, monkeypatch):
+    """A process that was taken for dead notices at its next heartbeat, stops, and records nothing more."""
+    monkeypatch.setattr("msp_health.sweep.HEARTBEAT", timedelta(milliseconds=50))
+    world, go = World.of(clients=1, devices=1), asyncio.Event()
+
+    async def wait(query):
+        await go.wait()
+        async for item in answer(query):
+            yield item
+
+    world.behave["one"] = wait
+    toolkit = await open_world(world)
+    store = await toolkit.get(Store)
+    sweep = asyncio.create_task(toolkit.call("health.check"))
+    while not world.reads:  # noqa: ASYNC110 - the world has no events
+        await asyncio.sleep(0.01)
+    await store.write(lambda _: runs.abandon(1))
+    with pytest.raises(Conflict, match="taken over"):
+        await asyncio.wait_for(sweep, 5)
+    go.set()
+    run = await toolkit.call("health.check")
+    assert (run.run_id, run.counts.ok) == ("2", 2)
+
+
+async def test_a_missed_heartbeat_ends_nothing(open_world, monkeypatch):
+    """While the database is away for a moment the run goes on."""
+    monkeypatch.setattr("msp_health.sweep.HEARTBEAT", timedelta(milliseconds=20))
+    world = World.of(clients=1, devices=1)
+    toolkit = await open_world(world)
+    store = await toolkit.get(Store)
+    real, beats = store.write, []
+
+    async def away(fn):
+        if getattr(fn, "__name__", "") == "<lambda>":
+            beats.append(fn)
+            raise StoreError("away", reason="unreachable")
+        return await real(fn)
+
+    async def slow(query):
+        await asyncio.sleep(0.2)
+        async for item in answer(query):
+            yield item
+
+    world.behave["one"] = slow
+    monkeypatch.setattr(store, "write", away)
+    run = await toolkit.call("health.check")
+    assert run.counts.ok == 2
+    assert len(beats) >= 2
+
+
+async def test_a_check_that_cannot_be_loaded_is_error_rows(open_world):
+    """A plugin whose code is missing gives ERROR rows that name it; the other checks go on."""
+
+    @hookimpl
+    def msp_checks():
+        yield Check(
+            id="ghost",
+            title="Ghost",
+            needs=(),
+            limits="acme_ghost.check:L",
+            evaluate="acme_ghost.check:e",
+        )
+
+    module = types.ModuleType("msp_ghost.plugin")
+    module.msp_checks = msp_checks
+    monkey = {module.__name__: module, "msp_ghost": types.ModuleType("msp_ghost")}
+    sys.modules.update(monkey)
+    try:
+        toolkit = await open_world(World.of(clients=1, devices=2), module)
+        run = await toolkit.call("health.check", {"client": "c1"})
+        assert (run.counts.error, run.counts.ok, run.planned) == (2, 4, 6)
+        assert "cannot be loaded" in run.concerns[0].message
+        assert "acme_ghost.check" in run.concerns[0].message
+        listing = await toolkit.call("health.checks")
+        assert "cannot be loaded" in next(i for i in listing.items if i.id == "ghost").limits_text
+    finally:
+        for name in monkey:
+            del sys.modules[name]
+
+
+async def test_what_people_read(open_world):
+    """The words below the table of a sweep, and the status line of the Monitoring Plugins."""
+    world = World.of(clients=1, devices=1)
+    world.used["c1/pc-1"] = 85.0
+    toolkit = await open_world(world, clock=Clock())
+    run = await toolkit.call("health.check", {"client": "c1", "types": ["cpu"]})
+    assert run.say() == (
+        "WARNING: 1 check on 1 device of 1 client in 0.0 s: 0 ok, 1 warning.\nRecorded as run 1."
+    )
+    status = await toolkit.call("health.status", {"client": "c1"})
+    assert status.say() == "WARNING: 0 ok, 1 warning."
+    assert status.nagios() == (
+        "WARNING: 0 ok, 1 warning | 'ok'=0 'warning'=1 'critical'=0 'unknown'=0 'error'=0 'skipped'=0"
+    )
+    history = await toolkit.call("health.history", {"client": "c1"})
+    assert history.say() == "c1, last 7 days: 1 results (0 ok, 1 warning)."
+    freshness = await toolkit.get(KnowsHealth)
+    assert await freshness.last_checks(toolkit.context(), ["c1"]) == {"c1": Clock().now}

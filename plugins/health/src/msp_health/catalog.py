@@ -13,6 +13,7 @@ from msp_core.v1 import (
     Adapter,
     AnyOf,
     Check,
+    Device,
     Granularity,
     InvalidParameters,
     Mode,
@@ -121,9 +122,13 @@ def _unknown_check(
 
 
 def load_catalog(toolkit: Toolkit) -> Catalog:
-    """Load every installed check, and the sources of every configured instance."""
+    """Load every installed check of devices, and the sources of every configured instance."""
     registry = toolkit.registry
-    checks = tuple(_load_check(toolkit, record) for record in registry.records(Check))
+    checks = tuple(
+        _load_check(toolkit, record)
+        for record in registry.records(Check)
+        if record.subject is Device
+    )
     return Catalog(checks=checks, sources=tuple(_sources(toolkit)), lacks=_lacks(toolkit))
 
 

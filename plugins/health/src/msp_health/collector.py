@@ -208,7 +208,10 @@ class Collector:
                 self._failed(read, tally, failure)
             else:
                 tally.row_of_failures = 0
-            self._on_read(read.targets)
+            if (
+                source.granularity is not Granularity.FLEET
+            ):  # that is everything, and nothing is judged yet
+                self._on_read(read.targets)
 
     async def _within_limits(self, read: Read, sink: _Sink) -> str:
         """Run one read; return why it failed, empty when it did not. What came before a failure is kept."""

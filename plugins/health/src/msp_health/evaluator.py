@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from msp_core.v1 import Metric, Previous, Status, Verdict
 from msp_health.facts import FactBook, Known
@@ -44,13 +44,21 @@ def judge(
         status, reason = row.settled
         return Outcome(row=row, status=status, message=clean(reason))
     facts: list[Known] = []
+    second_best: tuple[type, ...] | None = None
     for need in row.check.needs:
         known = book.get(row, need)
         if known is None:
             reason = book.stale_reason(row, need) or why(row, need)
             return Outcome(row=row, status=Status.UNKNOWN, message=clean(reason))
         facts.append(known)
-    return _evaluate(row, facts, previous(row.key))
+        if not isinstance(known.observation.fact, need[0]):
+            second_best = need
+    outcome = _evaluate(row, facts, previous(row.key))
+    if outcome.status is Status.UNKNOWN and second_best is not None:
+        # What was read instead did not help; people want to know why the fact itself is not there.
+        message = f"{outcome.message} ({why(row, second_best)})"
+        return evolve(outcome, message=clean(message))
+    return outcome
 
 
 def _evaluate(row: Row, facts: list[Known], previous: Previous | None) -> Outcome:
