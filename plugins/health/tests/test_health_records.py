@@ -292,6 +292,6 @@ async def test_what_people_read(open_world):
         "WARNING: 0 ok, 1 warning | 'ok'=0 'warning'=1 'critical'=0 'unknown'=0 'error'=0 'skipped'=0"
     )
     history = await toolkit.call("health.history", {"client": "c1"})
-    assert history.say() == "c1, last 7 days: 1 results (0 ok, 1 warning)."
+    assert history.say() == "c1, last 7 days: 1 result (0 ok, 1 warning)."
     freshness = await toolkit.get(KnowsHealth)
     assert await freshness.last_checks(toolkit.context(), ["c1"]) == {"c1": Clock().now}

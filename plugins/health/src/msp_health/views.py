@@ -78,8 +78,9 @@ class History:
     def say(self) -> str:
         """Return the whole in one line."""
         shown = "" if len(self.results) == self.total else f", the newest {len(self.results)} shown"
+        noun = "result" if self.total == 1 else "results"
         days = "day" if self.days == 1 else f"{self.days} days"
-        return f"{self.client_id}, last {days}: {self.total} results{shown} ({self.counts})."
+        return f"{self.client_id}, last {days}: {self.total} {noun}{shown} ({self.counts})."
 
     DISPLAY: ClassVar[Display] = Display(
         columns=(
