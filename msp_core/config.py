@@ -137,10 +137,18 @@ class Config:
                 self._unknown_section(name, sections, problems, warnings)
             else:
                 self._typed[type_] = self._structure(data, type_, name, problems)
+                problems.extend(self._said_by_owner(name, type_, registry))
         self.instances(registry, problems=problems, warnings=warnings)
         if problems:
             raise self.error(problems)
         return tuple(warnings)
+
+    def _said_by_owner(self, section: str, type_: type, registry: Registry) -> Iterable[Problem]:
+        """Ask the plugin that owns a section for what its type cannot say."""
+        record = registry.find(Settings, section) if section not in KERNEL_SECTIONS else None
+        if record is None or record.check is None or self._typed[type_] is None:
+            return ()
+        return registry.load(record.check)(self._typed[type_], registry)  # type: ignore[no-any-return]
 
     def _type_of(self, section: str, registry: Registry) -> type | None:
         if section in KERNEL_SECTIONS:
@@ -212,7 +220,8 @@ class Config:
         path = self._instance_path(name)
         kind = section.get("kind") if isinstance(section, Mapping) else None
         if not isinstance(kind, str):
-            problems.append(Problem(path, 'needs a kind, such as kind = "ninjaone"'))
+            word = "provider" if path == "rmm" else "kind"
+            problems.append(Problem(path, f'needs a {word}, such as {word} = "ninjaone"'))
             return None
         adapter = kinds.get(kind)
         if adapter is None:
@@ -228,7 +237,8 @@ class Config:
                 if near
                 else f"installed: {', '.join(sorted(kinds)) or 'none'}"
             )
-            problems.append(Problem(f"{path}.kind", f"there is no adapter {kind!r}", hint))
+            word = {"rmm": "provider"}.get(path, "name" if path.startswith("backup") else "kind")
+            problems.append(Problem(f"{path}.{word}", f"there is no adapter {kind!r}", hint))
             return None
         options = {key: value for key, value in section.items() if key != "kind"}
         return self._built_instance(name, path, adapter, options, problems, warnings)

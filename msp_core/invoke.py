@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from msp_core.correlation import CURRENT
 from msp_core.errors import (
@@ -35,25 +35,14 @@ async def invoke(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> An
     """Run a tool and return its result; raise an MspError and nothing else (but let a cancellation through)."""
     token = CURRENT.set(ctx.correlation_id)
     started = time.perf_counter()
-    call = Call(
-        tool=tool.name,
-        effect=tool.effect,
-        surface=ctx.surface,
-        actor=ctx.actor,
-        scope=ctx.scope,
-        correlation_id=ctx.correlation_id,
-        started_at=ctx.now(),
-        dry_run=ctx.dry_run,
-        arguments=mask_data(plain(arguments)),
-    )
-    ctx.call = call
+    ctx.call = call = call_of(tool, arguments, ctx)
     guard: Guard | None = None
-    log.info("%s started", tool.name)
+    log.debug("%s started", tool.name)
     try:
         guard = await _guard(tool, ctx)
         _require_scope(tool, ctx)
         function = ctx.toolkit.registry.load(tool.run)
-        values = structured(tool, function, arguments, ctx.toolkit.registry)
+        values = structured(tool, function, arguments, ctx.toolkit.registry, ctx.surface)
         if guard is not None:
             grant = await guard.authorise(call)
             if grant is not None:
@@ -79,10 +68,36 @@ async def invoke(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> An
         )
         await _audit(guard, call, "failed", started, failure)
         raise failure from error
+    else:
+        await _audit(guard, call, "planned" if ctx.dry_run else "ok", started, None)
+        return result
     finally:
         CURRENT.reset(token)
-    await _audit(guard, call, "planned" if ctx.dry_run else "ok", started, None)
-    return result
+
+
+def call_of(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> Call:
+    """Describe a call as the guard sees it, secrets masked."""
+    return Call(
+        tool=tool.name,
+        effect=tool.effect,
+        surface=ctx.surface,
+        actor=ctx.actor,
+        scope=ctx.scope,
+        correlation_id=ctx.correlation_id,
+        started_at=ctx.now(),
+        dry_run=ctx.dry_run,
+        arguments=mask_data(plain(arguments)),
+        plan=ctx.plan,
+    )
+
+
+async def refuse(
+    tool: Tool, arguments: Mapping[str, Any], ctx: "Context", error: MspError
+) -> NoReturn:
+    """Note in the audit trail a call that a surface refuses before it is one, and raise its error."""
+    guard = await ctx.toolkit.guard()
+    await _audit(guard, call_of(tool, arguments, ctx), "refused", time.perf_counter(), error)
+    raise error
 
 
 async def _guard(tool: Tool, ctx: "Context") -> Guard | None:

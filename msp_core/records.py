@@ -297,10 +297,15 @@ class Service:
 
 @frozen(kw_only=True)
 class Settings:
-    """A section of the configuration and the attrs class that types it; field docs come from `Annotated[..., Doc]`."""
+    """A section of the configuration and the attrs class that types it; field docs come from `Annotated[..., Doc]`.
+
+    `check` names `def check(settings, registry) -> Iterable[Problem]` for what types alone cannot say, such as names
+    that other plugins give; the path of a problem starts with the section.
+    """
 
     section: str = field(validator=_matches(r"[a-z][a-z0-9_]*", "a section name"))
     type: str = field(validator=is_ref)
+    check: str | None = field(default=None, validator=validators.optional(is_ref))
 
     @property
     def id(self) -> str:

@@ -239,7 +239,9 @@ class Registry:
                 id,
                 stage,
                 _describe(error),
-                f"Reinstall it: pip install --force-reinstall {candidate.distribution}",
+                f"Reinstall it: pip install --force-reinstall {candidate.distribution}"
+                if stage == "import"
+                else "Report it to the plugin's author.",
             )
             return False
         self._modules[id] = module

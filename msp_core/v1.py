@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 API_VERSION = 1
 
 if TYPE_CHECKING:
+    from msp_core.catalog import install_line as install_line
     from msp_core.context import Context as Context
     from msp_core.context import Planned as Planned
     from msp_core.context import check_door as check_door
@@ -62,12 +63,17 @@ if TYPE_CHECKING:
     from msp_core.facts import VendorCondition as VendorCondition
     from msp_core.facts import Volume as Volume
     from msp_core.hookspecs import hookimpl as hookimpl
+    from msp_core.invoke import call_of as call_of
+    from msp_core.invoke import invoke as invoke
+    from msp_core.invoke import refuse as refuse
     from msp_core.levels import RECOVER_SHARE as RECOVER_SHARE
     from msp_core.levels import Levels as Levels
     from msp_core.levels import measured as measured
     from msp_core.levels import not_above as not_above
     from msp_core.levels import not_below as not_below
     from msp_core.levels import positive as positive
+    from msp_core.mcp import McpPrompt as McpPrompt
+    from msp_core.mcp import McpResource as McpResource
     from msp_core.model import Client as Client
     from msp_core.model import ClientStatus as ClientStatus
     from msp_core.model import Device as Device
@@ -76,19 +82,25 @@ if TYPE_CHECKING:
     from msp_core.model import Period as Period
     from msp_core.model import Site as Site
     from msp_core.model import Tier as Tier
+    from msp_core.output import Format as Format
+    from msp_core.output import render as render
     from msp_core.protocols import Actor as Actor
     from msp_core.protocols import AdapterEnv as AdapterEnv
+    from msp_core.protocols import Approvals as Approvals
     from msp_core.protocols import Call as Call
     from msp_core.protocols import Change as Change
     from msp_core.protocols import ChangeState as ChangeState
     from msp_core.protocols import DeploysAgents as DeploysAgents
     from msp_core.protocols import Grant as Grant
     from msp_core.protocols import Guard as Guard
+    from msp_core.protocols import Keys as Keys
     from msp_core.protocols import ListsClients as ListsClients
     from msp_core.protocols import ListsDevices as ListsDevices
     from msp_core.protocols import Outcome as Outcome
+    from msp_core.protocols import Principal as Principal
     from msp_core.protocols import Probes as Probes
     from msp_core.protocols import Progress as Progress
+    from msp_core.protocols import Proposal as Proposal
     from msp_core.protocols import ReadsAlerts as ReadsAlerts
     from msp_core.protocols import RunsCommands as RunsCommands
     from msp_core.protocols import Scope as Scope
@@ -120,16 +132,26 @@ if TYPE_CHECKING:
     from msp_core.records import Surface as Surface
     from msp_core.records import Target as Target
     from msp_core.records import Tool as Tool
+    from msp_core.registry import Registry as Registry
     from msp_core.results import Alert as Alert
     from msp_core.results import CheckResult as CheckResult
     from msp_core.results import Metric as Metric
     from msp_core.results import Verdict as Verdict
+    from msp_core.schema import Parameter as Parameter
+    from msp_core.schema import input_schema as input_schema
+    from msp_core.schema import json_schema as json_schema
+    from msp_core.schema import mcp_name as mcp_name
+    from msp_core.schema import parameters as parameters
+    from msp_core.schema import result_type as result_type
+    from msp_core.schema import row_type as row_type
     from msp_core.secrets import Secret as Secret
     from msp_core.secrets import SecretRef as SecretRef
+    from msp_core.secrets import mask_data as mask_data
     from msp_core.status import AlertState as AlertState
     from msp_core.status import Severity as Severity
     from msp_core.status import Status as Status
     from msp_core.status import worst as worst
+    from msp_core.structure import Problem as Problem
     from msp_core.structure import Unstructurable as Unstructurable
     from msp_core.structure import parse_duration as parse_duration
     from msp_core.structure import parse_time as parse_time
@@ -149,7 +171,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "context": "Context Planned check_door correlation_id",
     "display": "Column Display Listing",
-    "structure": "Unstructurable parse_duration parse_time plain structure",
+    "structure": "Problem Unstructurable parse_duration parse_time plain structure",
     "watchdog": "watched",
     "errors": (
         "AlertNotFound ApprovalRequired AuthenticationFailed ClientNotFound ConfigError ConfirmationRequired "
@@ -163,6 +185,10 @@ _HOMES = {
         "ServiceStart ServiceState VendorCondition Volume"
     ),
     "hookspecs": "hookimpl",
+    "invoke": "call_of invoke refuse",
+    "mcp": "McpPrompt McpResource",
+    "output": "Format render",
+    "schema": "Parameter input_schema json_schema mcp_name parameters result_type row_type",
     "levels": "Levels RECOVER_SHARE measured not_above not_below positive",
     "model": "Client ClientStatus Device DeviceKind OsFamily Period Site Tier",
     "status": "AlertState Severity Status worst",
@@ -171,15 +197,17 @@ _HOMES = {
         "Command CommandResult DeploymentResult Quarantined VendorAlert VendorClient VendorDevice VendorSite"
     ),
     "protocols": (
-        "Actor AdapterEnv Call Change ChangeState DeploysAgents Grant Guard ListsClients ListsDevices Outcome Probes "
-        "Progress ReadsAlerts RunsCommands Scope SecretEnv SecretStore"
+        "Actor AdapterEnv Approvals Call Change ChangeState DeploysAgents Grant Guard Keys ListsClients ListsDevices "
+        "Outcome Principal Probes Progress Proposal ReadsAlerts RunsCommands Scope SecretEnv SecretStore"
     ),
     "records": (
         "Adapter AnyOf Check Credential Doc DoctorCheck Effect Event FactQuery Finding Granularity "
         "Lack Migrations Mode Param Previous Role SecretProvider Service Settings Source Spelling Subscriber "
         "Surface Target Tool"
     ),
-    "secrets": "Secret SecretRef",
+    "secrets": "Secret SecretRef mask_data",
+    "catalog": "install_line",
+    "registry": "Registry",
     "toolkit": "Toolkit",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -33,12 +33,15 @@ class Step:
         return old is not new and any(s is not None and s.is_problem for s in (old, new))
 
 
+_WELL = Step(standing=Standing(attempt=0, hard_status=Status.OK), hard=True)
+
+
 def advance(before: Standing, status: Status, attempts: int) -> Step:
     """Return where a check stands after one more result, with `attempts` needed for a problem to be believed."""
     if status not in JUDGED:
         return Step(standing=before, hard=True)
     if status is Status.OK:
-        return Step(standing=Standing(attempt=0, hard_status=Status.OK), hard=True)
+        return _WELL
     if before.hard_status is not None and before.hard_status.is_problem:
         return Step(standing=Standing(attempt=before.attempt, hard_status=status), hard=True)
     attempt = before.attempt + 1

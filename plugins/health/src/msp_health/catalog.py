@@ -17,6 +17,7 @@ from msp_core.v1 import (
     Granularity,
     InvalidParameters,
     Mode,
+    Registry,
     Role,
     Source,
     Toolkit,
@@ -123,17 +124,20 @@ def _unknown_check(
 
 def load_catalog(toolkit: Toolkit) -> Catalog:
     """Load every installed check of devices, and the sources of every configured instance."""
-    registry = toolkit.registry
-    checks = tuple(
-        _load_check(toolkit, record)
-        for record in registry.records(Check)
-        if record.subject is Device
-    )
+    checks = load_checks(toolkit.registry)
     return Catalog(checks=checks, sources=tuple(_sources(toolkit)), lacks=_lacks(toolkit))
 
 
-def _load_check(toolkit: Toolkit, record: Check) -> CheckSpec:
-    registry = toolkit.registry
+def load_checks(registry: Registry) -> tuple[CheckSpec, ...]:
+    """Load every installed check of devices; one that cannot be loaded is there and says so."""
+    return tuple(
+        _load_check(registry, record)
+        for record in registry.records(Check)
+        if record.subject is Device
+    )
+
+
+def _load_check(registry: Registry, record: Check) -> CheckSpec:
     plugin = registry.plugin_of(record)
 
     def load(ref: str | None) -> Any:
@@ -146,7 +150,7 @@ def _load_check(toolkit: Toolkit, record: Check) -> CheckSpec:
             title=record.title,
             plugin=plugin,
             aliases=tuple(record.aliases),
-            needs=tuple(_alternatives(toolkit, need) for need in record.needs),
+            needs=tuple(_alternatives(registry, need) for need in record.needs),
             limits=load(record.limits),
             evaluate=evaluate,
             knows_device="device" in signature(evaluate).parameters,
@@ -161,13 +165,13 @@ def _load_check(toolkit: Toolkit, record: Check) -> CheckSpec:
         )
 
 
-def _alternatives(toolkit: Toolkit, need: type | str | AnyOf) -> tuple[type, ...]:
+def _alternatives(registry: Registry, need: type | str | AnyOf) -> tuple[type, ...]:
     kinds = need.facts if isinstance(need, AnyOf) else (need,)
-    return tuple(_kind(toolkit, kind) for kind in kinds)
+    return tuple(_kind(registry, kind) for kind in kinds)
 
 
-def _kind(toolkit: Toolkit, kind: type | str) -> type:
-    found = toolkit.registry.load(kind) if isinstance(kind, str) else kind
+def _kind(registry: Registry, kind: type | str) -> type:
+    found = registry.load(kind) if isinstance(kind, str) else kind
     if not isinstance(found, type):
         message = f"{kind!r} is not a class of facts"
         raise TypeError(message)
@@ -179,7 +183,7 @@ def _sources(toolkit: Toolkit) -> Iterable[SourceSpec]:
     for record in records:
         plugin = toolkit.registry.plugin_of(record)
         try:
-            facts = tuple(_kind(toolkit, kind) for kind in record.facts)
+            facts = tuple(_kind(toolkit.registry, kind) for kind in record.facts)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken plugin offers nothing
             log.warning("source %s of plugin %s cannot be used: %s", record.id, plugin, error)
             continue

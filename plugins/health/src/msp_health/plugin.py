@@ -56,7 +56,11 @@ def msp_services() -> Iterable[Service]:
 @hookimpl
 def msp_settings() -> Iterable[Settings]:
     """Offer the section `health_checks`."""
-    yield Settings(section="health_checks", type="msp_health.settings:HealthSettings")
+    yield Settings(
+        section="health_checks",
+        type="msp_health.settings:HealthSettings",
+        check="msp_health.thresholds:check",
+    )
 
 
 @hookimpl
