@@ -1,0 +1,244 @@
+"""What the documents say about the code, held against the code."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msp_core import errors
+from msp_core.builtin.configuration import KERNEL_SECTIONS
+from msp_core.testing import isolated, run_cli
+from scripts import hookspecs
+from scripts.documents import commands
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PROGRAMS = Path(sys.executable).parent
+DOCUMENTS = [
+    ROOT / "README.md",
+    *sorted(DOCS.rglob("*.md")),
+    *sorted(ROOT.glob("plugins/*/README.md")),
+]
+# What stands for a value, and commands of plugins that a document makes up
+EXAMPLES = {"acme-greeting", "acme-load"}
+
+
+def document_id(document: Path) -> str:
+    return document.relative_to(ROOT).as_posix()
+
+
+def python_blocks(document: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", document.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MSP_", "PYTEST"))}
+    path = f"{PROGRAMS}{os.pathsep}{kept['PATH']}"
+    return kept | {"HOME": str(home), "NO_COLOR": "1", "PATH": path, **more}
+
+
+def run(words: list[str] | str, cwd: Path, **more: str) -> "subprocess.CompletedProcess[str]":
+    line = ["bash", "-c", words] if isinstance(words, str) else words
+    env = environment(cwd, **more)
+    return subprocess.run(line, cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with this machine in it, as the documents assume."""
+    folder = tmp_path_factory.mktemp("workspace")
+    for line in ("init --no-input", "client sync local --create"):
+        done = run(["msp-toolkit", *line.split()], folder)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("document", [ROOT / "README.md", DOCS / "plugins.md"], ids=document_id)
+def test_the_python_of_a_document_runs(document: Path, workspace: Path, tmp_path: Path) -> None:
+    """Each block is a whole program, as a reader would paste it."""
+    blocks = python_blocks(document)
+    assert blocks
+    for number, block in enumerate(blocks):
+        file = tmp_path / f"block{number}.py"
+        file.write_text(block, encoding="utf-8")
+        done = run([sys.executable, str(file)], workspace)
+        assert done.returncode == 0, f"{block}\n{done.stderr}"
+
+
+def test_the_first_plugin_takes_the_steps_that_the_guide_shows(tmp_path: Path) -> None:
+    """Copy, install, run, test: each command of docs/plugins.md, in order."""
+    (tmp_path / "plugin_template").symlink_to(ROOT / "plugin_template")
+    site = tmp_path / "site"
+    done = []
+    for line in [one for found in commands(DOCS / "plugins.md").values() for one in found]:
+        if line.startswith("pip install"):
+            # Into a folder of its own instead of the environment the tests run in
+            name = shlex.split(line)[-1]
+            line = f"uv pip install -q --offline --no-deps --target {site} {name}"
+        elif line.startswith("pytest"):
+            line = f"python -m {line} -q -p no:cacheprovider"
+        answer = run(line, tmp_path, PYTHONPATH=str(site), UV_LINK_MODE="copy")
+        done.append(f"$ {line}\n{answer.stdout}{answer.stderr}")
+        assert answer.returncode == 0, "\n".join(done)
+    said = "\n".join(done)
+    assert "acme-greeting" in said
+    assert "Hello, World" in said
+
+
+def test_every_command_that_a_document_names_exists() -> None:
+    """`msp-toolkit ...` in a block or in a line of text leads to a command that has help."""
+    named: dict[tuple[str, ...], str] = {}
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for match in re.finditer(
+            r"msp-toolkit ((?:--[\w-]+(?: \w+\.\w+=\S+)? )*)([a-z][^\n`|#]*)", text
+        ):
+            words = []
+            for word in match[2].split():
+                if not re.fullmatch(r"[a-z][a-z-]*", word) or len(words) == 2:
+                    break
+                words.append(word)
+            if words and words[0] not in EXAMPLES and not words[0].startswith("msp-"):
+                named.setdefault(tuple(words), document_id(document))
+    known = known_commands()
+    wrong = {
+        f"{document}: {' '.join(words)}"
+        for words, document in named.items()
+        if words not in known and words[:1] not in known
+    }
+    assert wrong == set()
+    assert len(named) > 40
+
+
+def known_commands() -> set[tuple[str, ...]]:
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
+    return {
+        tuple(name.split()) for name in re.findall(r"^\| `([a-z -]+)` \| [A-Z]+ \|", text, re.M)
+    }
+
+
+def test_every_listed_command_has_help(tmp_path: Path) -> None:
+    """The list in docs/commands.md is the list of the program, and each command explains itself."""
+    found = sorted(known_commands())
+    assert len(found) > 50
+    with isolated(tmp_path):
+        for words in found:
+            done = run_cli(*words, "--help", cwd=tmp_path)
+            assert done.code == 0, words
+            assert "Usage:" in done.out
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    """The options in docs/configuration.md and the commands in docs/commands.md are up to date."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "reference.py", "--check"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def options(schema: dict[str, Any], prefix: str = "") -> set[str]:
+    found = set()
+    for name, one in schema.get("properties", {}).items():
+        inner = one.get("additionalProperties")
+        deeper = one if one.get("properties") else inner if isinstance(inner, dict) else {}
+        more = options(deeper, f"{prefix}{name}." if deeper is one else f"{prefix}{name}.NAME.")
+        found |= more
+        if not one.get("properties"):
+            found.add(f"{prefix}{name}")
+    return found
+
+
+def test_every_option_is_documented_and_every_documented_option_exists(workspace: Path) -> None:
+    """Section by section, docs/configuration.md and `config schema` name the same options."""
+    schema = json.loads(run(["msp-toolkit", "config", "schema"], workspace).stdout)
+    kinds = schema["properties"].pop("adapters")["additionalProperties"]["anyOf"]
+    real = {f"[{name}]": options(one) for name, one in schema["properties"].items()}
+    for one in kinds:
+        head = one["properties"].pop("kind")["enum"][0]
+        real[f'kind = "{head}"'] = options(one)
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    told = {}
+    for part in text.partition("## All options")[2].split("\n### ")[1:]:
+        head = re.search(r"`([^`]+)`", part.splitlines()[0])
+        assert head is not None
+        told[head[1]] = set(re.findall(r"^\| `([\w.]+)` \|", part, re.M))
+    assert told == real
+    assert set(KERNEL_SECTIONS) <= set(schema["properties"])
+
+
+def test_every_error_code_is_documented() -> None:
+    """docs/errors.md has each code of the tree with its class, and no other."""
+    tree = {(errors.MspError.code, "SystemFailure")}
+    todo = [errors.MspError]
+    while todo:
+        found = todo.pop().__subclasses__()
+        todo += found
+        tree |= {(one.code, one.__name__) for one in found if one.__module__ == errors.__name__}
+    text = (DOCS / "errors.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([A-Z_]+)` \| `(\w+)` \|", text, re.M)) == tree
+
+
+def test_every_plugin_is_in_the_readme() -> None:
+    """The table of the README names each plugin there is."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    there = {file.parent.name for file in ROOT.glob("plugins/*/pyproject.toml")}
+    assert there == set(re.findall(r"\(plugins/([\w-]+)/README\.md\)", text))
+
+
+def test_every_decision_is_in_the_list() -> None:
+    """docs/decisions/README.md has each page under its own title."""
+    listed = dict(
+        re.findall(
+            r"\| \[\d{4}\]\(([^)]+)\) \| (.+) \|", (DOCS / "decisions/README.md").read_text()
+        )
+    )
+    pages = sorted((DOCS / "decisions").glob("0*.md"))[1:]
+    assert listed == {
+        page.name: page.read_text().splitlines()[0].split(": ", 1)[1] for page in pages
+    }
+
+
+def test_the_failures_of_plugins_are_those_of_the_tests() -> None:
+    """Each failure that the loader is tested with has its stage in the table of docs/when-a-plugin-fails.md."""
+    source = (ROOT / "tests" / "kernel" / "test_kernel_isolation.py").read_text(encoding="utf-8")
+    stages = set(re.findall(r'^        "(import|hook|record|register)",', source, re.M))
+    text = (DOCS / "when-a-plugin-fails.md").read_text(encoding="utf-8")
+    assert stages <= set(re.findall(r"\| (\w+) \|", text))
+
+
+def test_hookspecs_is_up_to_date() -> None:
+    """hookspecs.md is what the script makes of the code."""
+    assert (ROOT / "hookspecs.md").read_text(encoding="utf-8") == hookspecs.document()
+
+
+EXAMPLE_BLOCKS = [block for block in python_blocks(ROOT / "hookspecs.md") if "import" in block]
+
+
+@pytest.mark.parametrize(
+    "block", EXAMPLE_BLOCKS, ids=lambda block: re.findall(r"def (\w+)", block)[0]
+)
+def test_an_example_of_a_hook_runs(block: str) -> None:
+    """Pasted into a plugin, it offers valid records of its hook's kind."""
+    from msp_core.hookspecs import HOOKS
+
+    names: dict[str, Any] = {}
+    exec(block, names)
+    name = re.findall(r"def (\w+)", block)[0]
+    found = list(names[name]())
+    assert found
+    assert all(isinstance(one, HOOKS[name]) for one in found)
+
+
+def test_every_hook_has_an_example() -> None:
+    """No hook is documented without one."""
+    from msp_core.hookspecs import HOOKS
+
+    assert len(EXAMPLE_BLOCKS) == len(HOOKS)
