@@ -235,17 +235,15 @@ class Run:
         return found
 
     def _value(self, one: Parameter, values: Mapping[str, Any]) -> Any:
-        for key, value in values.items():
-            if key.startswith("__const_") and key.split("_", 4)[4:] == [one.name] and value:
-                return one.param.cli[int(key.split("_")[3])].const
-            if (
-                key.startswith("__other_")
-                and key.split("_", 4)[4:] == [one.name]
-                and value is not None
-            ):
-                return _parsed(one, value)
-        value = values.get(one.name)
-        return None if value is None or value == () else _parsed(one, value)
+        """Return what was given for a parameter, in whichever of its spellings; lists add up."""
+        given = values.get(one.name)
+        for number, spelling in enumerate(one.param.cli):
+            if values.get(f"__const_{number}_{one.name}"):
+                return spelling.const
+            other = values.get(f"__other_{number}_{one.name}")
+            if other is not None and other != ():
+                given = (*(given or ()), *other) if isinstance(other, tuple) else other
+        return None if given is None or given == () else _parsed(one, given)
 
     def _target(self, arguments: Mapping[str, Any]) -> str:
         for one in self.declared:
