@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from msp_core.toolkit import Toolkit
 
 USAGE = 64
+GARBAGE = (50_000, 20, 20)
+"""Thresholds of the collector. What a command makes lives until its end: looking for rubbish among it every 700
+objects, as Python does, costs a tenth of a short command and more of a sweep."""
 UsageError: Any = typer.BadParameter.__bases__[0]
 """Typer keeps the base of its usage errors private; its public subclass leads there."""
 
@@ -257,8 +260,7 @@ def _usage(error: Any) -> int:
 
 def main() -> NoReturn:
     """Run the program."""
-    # What a command makes lives until its end: looking for rubbish every 700 objects costs a tenth of a short one
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(*GARBAGE)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(

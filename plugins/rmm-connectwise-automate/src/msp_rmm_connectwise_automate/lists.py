@@ -57,10 +57,14 @@ class Lists:
         coming: deque[asyncio.Task[list[Any]]] = deque()
         try:
             for number in range(1, _MOST_PAGES):
-                while asked < max(number, min(certain, number + _AHEAD)):
+                while asked < min(certain, number + _AHEAD):
                     asked += 1
                     coming.append(self._fetch(path, {**params, "page": asked}))
-                rows = await coming.popleft()
+                if coming:
+                    rows = await coming.popleft()
+                else:  # the first of many short lists; a task for each would cost more than it saves
+                    asked += 1
+                    rows = await self._page(path, {**params, "page": asked})
                 last = not self._may_go_on(len(rows))
                 if not last and not coming:
                     asked += 1

@@ -55,6 +55,10 @@ _GONE = 404
 
 async def services(ctx: Context, adapter: Automate, query: FactQuery) -> AsyncIterator[Answer]:
     """Read the services of each target, several computers at a time; one that fails leaves the others alone."""
+    if len(query.targets) == 1:
+        for answer in await _of(adapter, query.targets[0], query):
+            yield answer
+        return
     waiting = iter(query.targets)
     running: set[asyncio.Task[list[Answer]]] = set()
     try:
