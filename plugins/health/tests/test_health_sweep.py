@@ -593,11 +593,11 @@ async def test_checks_are_listed_with_their_limits(open_world):
     """`health checks` shows limits as they hold for a client, and who reads the facts."""
     toolkit = await open_world(
         World.of(clients=1, devices=1),
-        overrides={"health_checks": {"thresholds": {"cpu_percent": 70, "cpus_percent": 3}}},
+        overrides={"health_checks": {"thresholds": {"cpu_percent": 70, "memory_percent": 90}}},
     )
     listing = await toolkit.call("health.checks", {"client": "c1"})
     [cpu, disk] = listing.items
     assert (cpu.limits["warning_percent"], cpu.limits["critical_percent"]) == (70, 85)
     assert disk.limits["warning_percent"] == 80
     assert cpu.sources == ("one:by-client.facts",)
-    assert "cpus_percent" in listing.notes[0]
+    assert "memory_percent" in listing.notes[0]

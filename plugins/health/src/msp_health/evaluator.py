@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
-from attrs import evolve, frozen
+from attrs import define, evolve
 
 from msp_core.v1 import Metric, Previous, Status, Verdict
 from msp_health.facts import FactBook, Known
@@ -18,7 +18,9 @@ _CONTROL = dict.fromkeys((*range(32), 127), " ")
 _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).encode
 
 
-@frozen(kw_only=True, eq=False)
+@define(
+    kw_only=True, eq=False
+)  # frozen would double what making one costs, and there is one for each row
 class Outcome:
     """What one planned check came to; `data` and `metrics` are JSON text, None for nothing."""
 

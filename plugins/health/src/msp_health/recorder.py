@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from msp_core.v1 import CheckResult, Metric, Previous, Status
 from msp_health.api import CHANGED, STANDING
@@ -16,6 +17,7 @@ from msp_health.tables import HealthCheckRow, HealthRunRow, LatestStatus, rows_o
 from msp_store.api import Tx
 
 Key = tuple[str, str]
+NEW = Standing()
 STATUS = {status.value: status for status in Status}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -58,13 +60,12 @@ _LATEST_REST = (
 )
 
 
-@frozen
+@define  # not frozen: there is one for each row
 class Latest:
     """What was recorded last for one device and check, as far as the next result needs it."""
 
     status: Status
-    attempt: int
-    hard_status: Status | None
+    standing: Standing
     known_status: Status | None
     known_data: str | None
     seq: int
@@ -120,8 +121,7 @@ def load_latest(tx: Tx, client_ids: Sequence[str]) -> dict[Key, Latest]:
         ) in rows_of(tx, query):
             found[(device, check)] = Latest(
                 STATUS[status],
-                attempt,
-                STATUS.get(hard),
+                _standing(attempt, hard),
                 STATUS.get(known),
                 data if known_data is None and known == status else known_data,
                 seq,
@@ -151,7 +151,8 @@ def results_of(
     """Yield the outcomes as results, without recording them."""
     for outcome in outcomes:
         row = outcome.row
-        step = advance(_standing(latest.get(row.key)), outcome.status, attempts)
+        before = latest.get(row.key)
+        step = advance(before.standing if before else NEW, outcome.status, attempts)
         yield CheckResult(
             status=outcome.status,
             message=outcome.message,
@@ -175,10 +176,9 @@ def read_metrics(text: str | None) -> tuple[Metric, ...]:
     return tuple(Metric(*values) for values in json.loads(text)) if text else ()
 
 
-def _standing(latest: Latest | None) -> Standing:
-    if latest is None:
-        return Standing()
-    return Standing(attempt=latest.attempt, hard_status=latest.hard_status)
+@lru_cache(maxsize=1024)
+def _standing(attempt: int, hard_status: str | None) -> Standing:
+    return Standing(attempt=attempt, hard_status=STATUS[hard_status] if hard_status else None)
 
 
 def build_batch(
@@ -204,7 +204,7 @@ def _add(
 ) -> None:
     row, status = outcome.row, outcome.status
     device = row.subject.device
-    old = _standing(before)
+    old = before.standing if before else NEW
     step = advance(old, status, attempts)
     standing = step.standing
     word = status.value
