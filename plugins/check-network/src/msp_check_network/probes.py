@@ -93,7 +93,10 @@ class Prober:
     def _client(self, server: str) -> HttpClient:
         if server not in self._clients:
             self._clients[server] = self._http.client(
-                instance=f"probe {server}", base_url=server, max_response_bytes=LARGEST_PAGE
+                instance=f"probe {server}",
+                base_url=server,
+                max_response_bytes=LARGEST_PAGE,
+                anonymous=True,
             )
         return self._clients[server]
 

@@ -207,11 +207,13 @@ class HttpClients(Protocol):
         headers: Mapping[str, str] | None = None,
         verify_tls: bool = True,
         max_response_bytes: int = 50 * MEBIBYTE,
+        anonymous: bool = False,
     ) -> HttpClient:
         """Make a client for one adapter instance; raise ConfigError for a URL that cannot be used.
 
         At most `concurrency` requests are under way at once; the rest wait their turn without their time running.
-        `timeout_s` is for one try from connecting to the last byte.
+        `timeout_s` is for one try from connecting to the last byte. `anonymous` says that no credentials are sent, so
+        that plain http:// beyond this machine betrays nothing.
         """
         ...
 

@@ -44,8 +44,10 @@ class Clients:
         headers: Mapping[str, str] | None = None,
         verify_tls: bool = True,
         max_response_bytes: int = 50 * MEBIBYTE,
+        anonymous: bool = False,
     ) -> Client:
-        base = Base.parse(base_url, instance, allow_plain_http=self.settings.allow_plain_http)
+        allowed = anonymous or self.settings.allow_plain_http
+        base = Base.parse(base_url, instance, allow_plain_http=allowed)
         client = Client(
             instance=instance,
             base=base,
