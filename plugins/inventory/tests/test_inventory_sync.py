@@ -345,6 +345,19 @@ async def test_bad_items_are_reported(
     assert all(name.isprintable() and len(name) <= 255 for name in names)
 
 
+@pytest.mark.parametrize(("external_id", "missing"), [("12", 1), (None, 0)])
+async def test_what_could_not_be_read_is_not_missing(
+    toolkit: Toolkit, fleet: Any, external_id: str | None, missing: int
+) -> None:
+    """An unreadable row is there; one without an id may be any of those that seem to be gone."""
+    await sync(toolkit)
+    assert [one.external_id for one in fleet.devices[1:3]] == ["12", "21"]
+    fleet.devices[1:3] = [Quarantined("device", "no name", external_id)]
+    rmm = (await sync(toolkit, "rmm")).instances[0]
+    assert rmm.devices_missing == missing
+    assert "acme-corp/pc-02" in await device_ids(toolkit)
+
+
 async def test_dry_run_records_nothing(each_toolkit: Toolkit, fleet: Any) -> None:
     """The report says what a sync would do; nothing is there afterwards."""
     inventory = await each_toolkit.get(Inventory)

@@ -26,6 +26,8 @@ class Listed:
 
     `client_of` maps the console's client ids to ours; things of other clients are left alone. `only` limits what may be
     found missing to these clients (None: all). `lists_clients` and `lists_devices`: the listing was asked for.
+    `unreadable` are the ids of items that were listed but could not be read; None when one of them had no id, so that
+    it may be any of those that seem to be missing.
     """
 
     instance: str
@@ -37,6 +39,7 @@ class Listed:
     lists_clients: bool
     lists_devices: bool
     started_at: datetime
+    unreadable: Mapping[LinkKind, frozenset[str] | None]
 
 
 @define(kw_only=True)
@@ -327,9 +330,11 @@ def _missing(work: _Work) -> None:
         LinkKind.SITE: (listed.lists_clients, {one.external_id for one in listed.sites}),
         LinkKind.DEVICE: (listed.lists_devices, {one.external_id for one in listed.devices}),
     }
-    for kind, (was_asked, present) in asked.items():
-        if not was_asked:
+    for kind, (was_asked, read) in asked.items():
+        unreadable = listed.unreadable[kind]
+        if not was_asked or unreadable is None:
             continue
+        present = read | unreadable
         for external_id, link in work.links[kind].items():
             elsewhere = listed.only is not None and link.client_id not in listed.only
             newer = link.seen_at > listed.started_at

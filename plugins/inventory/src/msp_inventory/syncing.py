@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from msp_core.v1 import (
     VendorDevice,
     VendorSite,
 )
-from msp_inventory.api import InstanceSync, Unmatched
+from msp_inventory.api import InstanceSync, LinkKind, Unmatched
 from msp_inventory.devices import folded
 from msp_inventory.reconcile import Counts, Listed
 from msp_inventory.sayings import tidy
@@ -42,6 +42,7 @@ class Answer:
     lists_clients: bool
     lists_devices: bool
     started_at: datetime
+    unreadable: Mapping[LinkKind, frozenset[str] | None]
 
 
 @frozen(kw_only=True)
@@ -170,6 +171,11 @@ class Syncing:
             lists_clients=lists_clients,
             lists_devices=lists_devices,
             started_at=started_at,
+            unreadable={
+                LinkKind.CLIENT: clients.unreadable,
+                LinkKind.SITE: sites.unreadable,
+                LinkKind.DEVICE: devices.unreadable,
+            },
         )
 
     def _wanted(self, instance: str, listed: Sequence[VendorClient]) -> tuple[str, ...] | None:
@@ -255,6 +261,7 @@ class Syncing:
             lists_clients=answer.lists_clients,
             lists_devices=answer.lists_devices,
             started_at=answer.started_at,
+            unreadable=answer.unreadable,
         )
 
 
@@ -267,12 +274,18 @@ class _Gathered:
         self.quarantined: list[Quarantined] = []
         self._ids: set[str] = set()
 
+    @property
+    def unreadable(self) -> frozenset[str] | None:
+        """The ids of what cannot be used; None when something came without one."""
+        ids = [item.external_id for item in self.quarantined]
+        return frozenset(id for id in ids if id) if all(ids) else None
+
     def add(self, item: Any) -> None:
         """Take an item as the adapter gave it."""
         if isinstance(item, Quarantined):
             self.quarantined.append(item)
         elif not isinstance(item.external_id, str) or not item.external_id:
-            self.quarantined.append(Quarantined(self.what, "it has no id", str(item.external_id)))
+            self.quarantined.append(Quarantined(self.what, "it has no id"))
         elif item.external_id in self._ids:
             self.quarantined.append(Quarantined(self.what, "listed twice", item.external_id))
         else:
