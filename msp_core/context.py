@@ -1,7 +1,8 @@
 """What one call carries: who, for whom, since when, whether for real; and the one door for changes."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +33,7 @@ class Planned:
     kind: str
     target: str
     preview: str
+    client_id: str | None = None
 
     def __str__(self) -> str:
         return "(known after apply)"
@@ -55,6 +57,8 @@ class Context:
     correlation_id: str = field(factory=new_correlation_id)
     dry_run: bool = False
     read_only: bool = False
+    plan: str = ""
+    """The id of the plan this call carries out, where the caller was given one."""
     progress: Progress = field(factory=NoProgress)
     warnings: list[str] = field(factory=list)
     planned: list[Planned] = field(factory=list)
@@ -121,7 +125,12 @@ class Context:
         if client_id is not None:
             self.require_client(client_id)
         if self.dry_run:
-            plan = Planned(kind=kind, target=target, preview=preview or f"{kind} {target}")
+            plan = Planned(
+                kind=kind,
+                target=target,
+                preview=preview or f"{kind} {target}",
+                client_id=client_id,
+            )
             self.planned.append(plan)
             return plan
         if self.read_only or effect > self.scope.max_effect:
@@ -195,9 +204,16 @@ class Context:
 
 
 async def _apply(apply: Callable[[], Awaitable[T]], effect: Effect) -> T:
+    with inside_door(effect):
+        return await apply()
+
+
+@contextmanager
+def inside_door(effect: Effect) -> Iterator[None]:
+    """Let the code inside pass `check_door` up to this effect; `Context.change` alone does so in real work."""
     token = _inside_door.set(effect)
     try:
-        return await apply()
+        yield
     finally:
         _inside_door.reset(token)
 

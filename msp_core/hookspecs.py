@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import pluggy
 
+from msp_core.mcp import McpPrompt, McpResource
 from msp_core.records import (
     Adapter,
     Check,
@@ -246,6 +247,53 @@ def msp_doctor_checks() -> Iterable[DoctorCheck]:  # type: ignore[empty-body]
     """
 
 
+@hookspec
+def msp_mcp_resources() -> Iterable[McpResource]:  # type: ignore[empty-body]
+    """Offer documents that agents read by URI.
+
+    Called when the MCP server lists or reads resources.
+
+    ```python
+    from collections.abc import Iterable
+
+    from msp_core.v1 import McpResource, hookimpl
+
+
+    @hookimpl
+    def msp_mcp_resources() -> Iterable[McpResource]:
+        yield McpResource(
+            name="notes",
+            uri="msp://notes/{id}",
+            run="acme_notes.resources:read_note",
+            summary="The notes of one client.",
+        )
+    ```
+    """
+
+
+@hookspec
+def msp_mcp_prompts() -> Iterable[McpPrompt]:  # type: ignore[empty-body]
+    """Offer tasks that people choose in an agent's menu.
+
+    Called when the MCP server lists or gives prompts.
+
+    ```python
+    from collections.abc import Iterable
+
+    from msp_core.v1 import McpPrompt, hookimpl
+
+
+    @hookimpl
+    def msp_mcp_prompts() -> Iterable[McpPrompt]:
+        yield McpPrompt(
+            name="tidy-notes",
+            run="acme_notes.prompts:tidy",
+            summary="Tidy the notes of one client.",
+        )
+    ```
+    """
+
+
 HOOKS: dict[str, type] = {
     "msp_tools": Tool,
     "msp_checks": Check,
@@ -257,5 +305,7 @@ HOOKS: dict[str, type] = {
     "msp_secret_providers": SecretProvider,
     "msp_subscribers": Subscriber,
     "msp_doctor_checks": DoctorCheck,
+    "msp_mcp_resources": McpResource,
+    "msp_mcp_prompts": McpPrompt,
 }
 """Each hook and the record it returns."""

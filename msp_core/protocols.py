@@ -9,7 +9,7 @@ from attrs import field, frozen
 from msp_core.records import Effect, Surface
 
 if TYPE_CHECKING:
-    from msp_core.context import Context
+    from msp_core.context import Context, Planned
     from msp_core.records import Target
     from msp_core.secrets import Secret
     from msp_core.vendor import (
@@ -172,6 +172,8 @@ class Call:
     started_at: datetime
     dry_run: bool
     arguments: Mapping[str, Any] = field(factory=dict)
+    plan: str = ""
+    """The id of the plan it carries out."""
 
 
 @frozen(kw_only=True)
@@ -243,6 +245,52 @@ class Guard(Protocol):
 
     async def finish_change(self, change: Change, *, ok: bool, result: Any) -> None:
         """Note how the change ended. `result` is JSON data."""
+        ...
+
+
+@frozen(kw_only=True)
+class Proposal:
+    """A call that was planned and not made. It is made by the same call with this id, once, before it expires.
+
+    `person` tells whether somebody has to approve it first; `reason` says why.
+    """
+
+    id: str
+    person: bool
+    reason: str
+    expires_at: datetime
+
+
+class Approvals(Protocol):
+    """Keeps plans of calls that a model, not a person, decided on."""
+
+    async def propose(self, call: Call, planned: "Sequence[Planned]") -> Proposal:
+        """Store what the call would change; raise PermissionDenied where its actor may not, approved or not."""
+        ...
+
+    async def decide(self, call: Call, plan_id: str, *, approve: bool, by: str) -> None:
+        """Note what a person said whom the surface asked; `by` says who and how. Raise Conflict for a stale plan."""
+        ...
+
+
+@frozen(kw_only=True)
+class Principal:
+    """Whom a key stands for, and what it may do."""
+
+    actor: Actor
+    scope: Scope
+    read_only: bool
+
+
+class Keys(Protocol):
+    """Knows the keys that stand for callers from outside."""
+
+    async def principal(self, key: str) -> Principal | None:
+        """Return whom a key stands for; None where it is unknown, revoked or has expired."""
+        ...
+
+    async def any(self) -> bool:
+        """Tell whether there is a key that can be used."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 import collections.abc
 import inspect
+import re
 import types
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -119,10 +120,17 @@ def _supertype(type_: Any) -> Any:
 
 
 def structured(
-    tool: Tool, function: Callable[..., Any], arguments: Mapping[str, Any], registry: "Registry"
+    tool: Tool,
+    function: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    registry: "Registry",
+    surface: Surface = Surface.PYTHON,
 ) -> dict[str, Any]:
-    """Return the arguments as the function's types say; raise InvalidParameters naming every problem."""
-    declared = {one.name: one for one in parameters(function)}
+    """Return the arguments as the function's types say; raise InvalidParameters naming every problem.
+
+    On MCP the names are those of the published schema, and null is no value: it is left out there.
+    """
+    declared = {one.name_on(surface): one for one in parameters(function)}
     problems: list[str] = []
     values: dict[str, Any] = {}
     for name, value in arguments.items():
@@ -130,21 +138,28 @@ def structured(
         if one is None:
             problems.append(f"{name}: unknown parameter (known: {', '.join(declared) or 'none'})")
             continue
+        if value is None and surface is Surface.MCP:
+            problems.append(f"{name}: null is no value; leave it out")
+            continue
         try:
-            values[name] = structure(value, one.type, name)
+            values[one.name] = structure(value, one.type, name)
         except Unstructurable as error:
             problems.extend(map(str, error.problems))
             continue
-        _check_choice(one, values[name], registry)
+        _check_choice(one, values[one.name], registry)
     problems.extend(
         f"{name}: missing"
         for name, one in declared.items()
-        if one.required and name not in arguments
+        if name not in arguments and (one.required or surface in one.param.required_on)
     )
     if problems:
-        message = f"{tool.name}: {'; '.join(problems)}"
+        where = (
+            f"Look at the input schema of {mcp_name(tool)}."
+            if surface is Surface.MCP
+            else f"See: msp-toolkit {cli_path(tool)} --help"
+        )
         raise InvalidParameters(
-            message, suggestion=f"See: msp-toolkit {cli_path(tool)} --help", problems=problems
+            f"{tool.name}: {'; '.join(problems)}", suggestion=where, problems=problems
         )
     return values
 
@@ -207,6 +222,41 @@ def unknown_id(kind: "str | tuple[str, ...]", name: str, registry: "Registry") -
 def cli_path(tool: Tool) -> str:
     """Return the words of a tool on the command line."""
     return tool.cli or tool.name.replace(".", " ")
+
+
+def mcp_name(tool: Tool) -> str:
+    """Return the name of a tool for agents."""
+    return tool.mcp or re.sub(r"[^a-z0-9]+", "_", tool.name)
+
+
+def input_schema(
+    function: Callable[..., Any], registry: "Registry", surface: Surface
+) -> dict[str, Any]:
+    """Return the JSON Schema of a tool's arguments on a surface, as `structured` enforces it there."""
+    properties: dict[str, Any] = {}
+    required = []
+    for one in parameters(function):
+        name = one.name_on(surface)
+        schema = json_schema(one.type)
+        known = choices(one, registry) if one.param.choices else ()
+        if known:
+            (schema["items"] if one.many else schema)["enum"] = list(known)
+        if one.doc:
+            schema["description"] = one.doc
+        if one.required or surface in one.param.required_on:
+            required.append(name)
+        elif one.default is not None and plain(one.default) not in ("", [], {}):
+            schema["default"] = plain(one.default)
+        properties[name] = schema
+    made: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        made["required"] = required
+    return {**made, "additionalProperties": False}
+
+
+def result_type(function: Callable[..., Any]) -> Any:
+    """Return the annotated type of a tool's result."""
+    return get_type_hints(function).get("return", Any)
 
 
 def json_schema(type_: Any) -> dict[str, Any]:

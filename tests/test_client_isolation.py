@@ -83,6 +83,10 @@ TOOLS: dict[str, list[dict[str, Any]] | str] = {
     ],
     "health.status": [NOTHING, {"client": THEIRS}, {"client": OURS}],
     "init": "makes a workspace, reads no rows",
+    "key.create": [{"name": "x"}],
+    "key.list": [NOTHING, {"all": True}],
+    "key.revoke": [{"key": "x"}],
+    "key.rotate": [{"key": "x"}],
     "lab.advance": "steers the simulator, which is no client's system",
     "lab.down": "steers the simulator, which is no client's system",
     "lab.fault": "steers the simulator, which is no client's system",
@@ -103,6 +107,12 @@ METHODS: dict[str, list[Ask] | str] = {
     "msp_access.api:Access.decide": [lambda s, c, _: s.decide(c, "x", approve=False)],
     "msp_access.api:Access.changes": [lambda s, c, _: s.changes(c)],
     "msp_access.api:Access.settle": [lambda s, c, _: s.settle(c, "x", happened=True)],
+    "msp_access.api:KeyRing.issue": [
+        lambda s, c, _: s.issue(c, "x", level="read", tools=(), clients=(), expires_at=None)
+    ],
+    "msp_access.api:KeyRing.list": [lambda s, c, _: s.list(c, all=True)],
+    "msp_access.api:KeyRing.revoke": [lambda s, c, _: s.revoke(c, "x")],
+    "msp_access.api:KeyRing.rotate": [lambda s, c, _: s.rotate(c, "x")],
     "msp_alerts.api:Alerts.list": [
         lambda s, c, _: s.list(c),
         lambda s, c, _: s.list(c, client_id=THEIRS),

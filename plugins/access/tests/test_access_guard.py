@@ -14,7 +14,7 @@ import pytest
 
 from msp_access.api import Access, JournalState, PlanState
 from msp_access.retention import prune
-from msp_access.tables import AuditHead, AuditTable, ChangeTable, PlanTable
+from msp_access.tables import AuditHead, AuditTable, ChangeTable, KeyTable, PlanTable
 from msp_clients.api import Clients
 from msp_core.v1 import (
     Actor,
@@ -59,7 +59,7 @@ async def refused(
 async def test_tables_are_as_migrated(each_toolkit: Toolkit) -> None:
     """Models and migrations agree."""
     store = await each_toolkit.get(Store)
-    await assert_tables_match(store, AuditTable, AuditHead, ChangeTable, PlanTable)
+    await assert_tables_match(store, AuditTable, AuditHead, ChangeTable, PlanTable, KeyTable)
 
 
 async def test_a_model_changes_only_what_a_person_approved(
@@ -278,7 +278,7 @@ async def test_limits_narrow_what_a_call_sees(open_toolkit: Callable) -> None:
     found = await toolkit.call("client.list", {}, ctx=model(toolkit))
     assert [one.id for one in found.items] == ["acme"]
     with pytest.raises(ClientNotFound):
-        await toolkit.call("client.show", {"client": "globex"}, ctx=model(toolkit))
+        await toolkit.call("client.show", {"client_id": "globex"}, ctx=model(toolkit))
     with pytest.raises(PermissionDenied):
         await toolkit.call("thing.look", {}, ctx=model(toolkit))
     with pytest.raises(PermissionDenied):

@@ -40,7 +40,7 @@ def test_without_settings() -> None:
     assert (made.scope, made.read_only, made.approval) == (Scope(), False, Approval.NEVER)
     made.check(call("x", Effect.DESTROY))
     model = policy(AccessSettings(), call(surface=Surface.MCP), lambda: TOOLS)
-    assert model.approval is Approval.CHANGE
+    assert (model.approval, model.plan_first) == (Approval.DESTROY, True)
     assert not model.approval.wants(Effect.RECORD)
     assert model.approval.wants(Effect.DESTROY)
 

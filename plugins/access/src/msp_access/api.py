@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 
 from attrs import frozen
 
+from msp_access.settings import Level
 from msp_core.v1 import Column, Context, Display, Effect, Listing
 
 
@@ -50,8 +51,9 @@ class AuditRow:
 
 
 class PlanState(StrEnum):
-    """Where a plan is in its life."""
+    """Where a plan is in its life. OFFERED waits for its caller to make the call, PENDING for a person."""
 
+    OFFERED = "offered"
     PENDING = "pending"
     APPROVED = "approved"
     DENIED = "denied"
@@ -152,6 +154,86 @@ class Proof:
         return "\n".join([f"{self.rows} rows; the trail was tampered with:", *self.problems])
 
     DISPLAY: ClassVar[Display] = Display(summary=lambda proof: proof.say())
+
+
+@frozen(kw_only=True)
+class Key:
+    """A key of a caller from outside, without its text. `level` is the most it may do."""
+
+    id: str
+    name: str
+    state: str
+    """`active`, `expired` or `revoked`."""
+    level: str
+    tools: tuple[str, ...]
+    """Names or patterns; empty for every tool."""
+    clients: tuple[str, ...]
+    """Ids; empty for every client."""
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("id", "Key"),
+            Column("name", "Name"),
+            Column("state", "State"),
+            Column("level", "May"),
+            Column("tools", "Tools"),
+            Column("clients", "Clients"),
+            Column("expires_at", "Expires"),
+            Column("used_at", "Last used"),
+        ),
+        empty="No keys. Make one: msp-toolkit key create NAME",
+    )
+
+
+@frozen(kw_only=True)
+class NewKey:
+    """A key with its text, which is shown once and stored nowhere."""
+
+    key: Key
+    text: str
+
+    def say(self) -> str:
+        """Return the text for people."""
+        until = f" until {self.key.expires_at:%Y-%m-%d}" if self.key.expires_at else ""
+        return (
+            f"{self.text}\n\nKey {self.key.id} ({self.key.name}) may {self.key.level}{until}. "
+            "Keep the text now: it is shown only this once."
+        )
+
+    DISPLAY: ClassVar[Display] = Display(summary=lambda made: made.say())
+
+
+class KeyRing(Protocol):
+    """The keys of callers from outside. Only a local person on the command line makes or changes them."""
+
+    async def issue(
+        self,
+        ctx: Context,
+        name: str,
+        *,
+        level: Level,
+        tools: Sequence[str],
+        clients: Sequence[str],
+        expires_at: datetime | None,
+    ) -> NewKey:
+        """Make a key; no tools or clients named means every one."""
+        ...
+
+    async def list(self, ctx: Context, *, all: bool = False) -> Listing[Key]:
+        """Return the keys, newest first; `all` also those that cannot be used any more."""
+        ...
+
+    async def revoke(self, ctx: Context, ref: str) -> Key:
+        """Make a key useless at once."""
+        ...
+
+    async def rotate(self, ctx: Context, ref: str) -> NewKey:
+        """Give a key a new text, with the same name and scope."""
+        ...
 
 
 class Access(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from msp_access.api import AuditRow, Proof
+from msp_access.api import AuditRow, Plan, Proof
 from msp_access.tables import AuditHead, AuditTable
 from msp_core.v1 import Call, Change, Outcome
 from msp_store.api import Tx
@@ -70,6 +70,21 @@ def change_row(call: Call, change: Change) -> dict[str, Any]:
         outcome="begun",
         message=change.preview,
         client_id=change.client_id,
+    )
+
+
+def approval_row(call: Call, plan: Plan, by: str) -> dict[str, Any]:
+    """Describe what a person said about a plan on the surface that asked."""
+    return _row(
+        call,
+        event="approval",
+        action=call.tool,
+        target=plan.id,
+        effect=call.effect.name.lower(),
+        outcome=plan.state.value,
+        message=f"{by}: {plan.reason}",
+        arguments=arguments_text(call),
+        client_id=_client_of(call),
     )
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msp_access.policy import Policy, policy
+from msp_access.rates import Rates
 from msp_access.settings import AccessSettings
 from msp_core.v1 import (
     Call,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _BY_HAND = frozenset({Surface.CLI, Surface.PYTHON})
+_LIMITED = frozenset({Surface.MCP})
 
 
 def create(toolkit: Toolkit) -> "AccessGuard":
@@ -39,6 +41,7 @@ class AccessGuard:
     def __init__(self, toolkit: Toolkit) -> None:
         self._toolkit = toolkit
         self._settings = toolkit.settings(AccessSettings)
+        self._rates = Rates(self._settings.rate_limits)
         self._approved: set[str] = set()  # correlation ids of calls a person approved
         self._applying: dict[str, str] = {}  # key of a change -> correlation id of its call
 
@@ -46,6 +49,8 @@ class AccessGuard:
         """Let the call pass within the limits of its actor and surface, or stop it."""
         limits = self._policy(call)
         limits.check(call)
+        if call.surface in _LIMITED:
+            self._rates.take(call)
         if call.effect >= Effect.CHANGE and not call.dry_run:
             await self._approve(call, limits)
         return Grant(scope=limits.scope, read_only=limits.read_only)
@@ -104,18 +109,22 @@ class AccessGuard:
         """Use up an approval where one is needed; also proves that the trail can be written before anything happens."""
         plans = _module("plans")
         lifetime = self._settings.plan_expires_after
-        needed = limits.approval.wants(call.effect)
-        reason = f"on this surface everything that may {limits.approval.value} needs one"
+        needs_person = limits.approval.wants(call.effect)
+        word = limits.approval.value if needs_person else call.effect.name.lower()
+        reason = f"on this surface everything that may {word} needs one"
 
-        def write(tx: "Tx") -> tuple[bool, str]:
-            if plans.use(tx, call):
-                return True, ""
-            return False, plans.ask(tx, call, call.effect, reason, lifetime) if needed else ""
+        def write(tx: "Tx") -> tuple[str, str]:
+            used = plans.use(tx, call)
+            if used == "approved" or (used and not needs_person):
+                return str(used), ""
+            if not (needs_person or limits.plan_first):
+                return "", ""
+            return "", plans.ask(tx, call, call.effect, reason, lifetime)
 
-        approved, plan_id = await self._write(write)
+        used, plan_id = await self._write(write)
         if plan_id:
             raise plans.required(call, plan_id, reason, lifetime)
-        if approved:
+        if used == "approved":
             self._approved.add(call.correlation_id)
 
     async def _write(self, fn: Callable[["Tx"], T]) -> T:
@@ -130,12 +139,7 @@ def _exceeds(limits: Policy, change: Change, journal: Any) -> str:
         return f"on this surface everything that may {limits.approval.value} needs one"
     if limits.max_clients is None and limits.max_targets is None:
         return ""
-    clients, targets = journal.touched(change.correlation_id, change)
-    if limits.max_clients is not None and clients > limits.max_clients:
-        return f"it changes more than {limits.max_clients} clients in one call"
-    if limits.max_targets is not None and targets > limits.max_targets:
-        return f"it changes more than {limits.max_targets} devices in one call"
-    return ""
+    return limits.beyond_caps(*journal.touched(change.correlation_id, change))
 
 
 def _is_audited(call: Call, outcome: Outcome) -> bool:

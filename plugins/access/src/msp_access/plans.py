@@ -21,33 +21,62 @@ def digest_of(call: Call) -> str:
     return hashlib.sha256(same.encode()).hexdigest()
 
 
-def use(tx: Tx, call: Call) -> bool:
-    """Use up an approval of exactly this call, if there is one that has not expired."""
-    approved: Any = (
-        PlanTable.select(PlanTable.id)
-        .where(
-            (PlanTable.digest == digest_of(call))
-            & (PlanTable.state == PlanState.APPROVED)
-            & (PlanTable.expires_at > tx.now)
-        )
+def use(tx: Tx, call: Call) -> PlanState | None:
+    """Use up a plan of exactly this call that has not expired, and return what it was.
+
+    APPROVED: a person said yes. OFFERED: the call names a plan its caller was shown. None: there is none.
+    Raises Conflict for a plan that is named and cannot be carried out.
+    """
+    if call.plan:
+        require_same(tx, call, call.plan)
+    same = PlanTable.digest == digest_of(call)
+    fitting = PlanTable.state == PlanState.APPROVED
+    if call.plan:
+        fitting = (PlanTable.id == call.plan) & (fitting | (PlanTable.state == PlanState.OFFERED))
+    found: Any = (
+        PlanTable.select()
+        .where(same & fitting & (PlanTable.expires_at > tx.now))
         .order_by(PlanTable.created_at)
         .limit(1)
-        .tuples()
     )
-    found = next(iter(approved), None)
-    if found is None:
-        return False
-    PlanTable.update(state=PlanState.USED).where(PlanTable.id == found[0]).execute()
-    return True
+    row = next(iter(found), None)
+    if row is None:
+        return None
+    was: PlanState = row.state
+    row.state = PlanState.USED
+    row.save()
+    return was
 
 
-def ask(tx: Tx, call: Call, effect: Effect, reason: str, lifetime: timedelta) -> str:
+def require_same(tx: Tx, call: Call, plan_id: str) -> None:
+    """Raise Conflict unless the plan is of this very call and still open."""
+    row = PlanTable.get_or_none(PlanTable.id == plan_id.strip().lower())
+    if row is None or row.digest != digest_of(call):
+        why = "is of another call: the tool, the arguments and the caller must be the same"
+    else:
+        state = plan_of(row, tx).state
+        if state in (PlanState.OFFERED, PlanState.PENDING, PlanState.APPROVED):
+            return
+        why = f"is {state.value}"
+    raise Conflict(
+        f"plan {plan_id[:40]!r} {why}",
+        suggestion="Make the call without a plan to get a new one.",
+        plan=plan_id[:40],
+    )
+
+
+def ask(
+    tx: Tx,
+    call: Call,
+    effect: Effect,
+    reason: str,
+    lifetime: timedelta,
+    state: PlanState = PlanState.PENDING,
+) -> str:
     """Store a plan for this call, or find the one that waits already; return its id."""
     digest = digest_of(call)
     waiting = PlanTable.get_or_none(
-        (PlanTable.digest == digest)
-        & (PlanTable.state == PlanState.PENDING)
-        & (PlanTable.expires_at > tx.now)
+        (PlanTable.digest == digest) & (PlanTable.state == state) & (PlanTable.expires_at > tx.now)
     )
     if waiting is not None:
         return str(waiting.id)
@@ -55,7 +84,7 @@ def ask(tx: Tx, call: Call, effect: Effect, reason: str, lifetime: timedelta) ->
     plan_id = f"{made[:4]}-{made[4:]}"
     PlanTable.insert(
         id=plan_id,
-        state=PlanState.PENDING,
+        state=state,
         actor=call.actor.id,
         surface=call.surface.value,
         tool=call.tool,
@@ -110,7 +139,10 @@ def decide(
 def plan_of(row: Any, tx: Tx) -> Plan:
     """Build a plan from its row, as it stands now."""
     state = row.state
-    if state in (PlanState.PENDING, PlanState.APPROVED) and row.expires_at <= tx.now:
+    if (
+        state in (PlanState.OFFERED, PlanState.PENDING, PlanState.APPROVED)
+        and row.expires_at <= tx.now
+    ):
         state = PlanState.EXPIRED
     return Plan(
         id=row.id,

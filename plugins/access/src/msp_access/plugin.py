@@ -19,7 +19,7 @@ _CLI = frozenset({Surface.CLI})
 
 @hookimpl
 def msp_tools() -> Iterable[Tool]:
-    """Offer the `audit`, `approval` and `change` commands."""
+    """Offer the `audit`, `approval`, `change` and `key` commands."""
     yield Tool(
         name="audit.list",
         run="msp_access.tools:list_audit",
@@ -84,13 +84,48 @@ def msp_tools() -> Iterable[Tool]:
         surfaces=_CLI,
         example="msp-toolkit change settle KEY --happened",
     )
+    yield Tool(
+        name="key.create",
+        run="msp_access.key_tools:create_key",
+        summary="Make a key for a caller from outside, such as an agent over HTTP",
+        effect=Effect.RECORD,
+        surfaces=_CLI,
+        example="msp-toolkit key create claude --client acme-corp --expires 30d",
+    )
+    yield Tool(
+        name="key.list",
+        run="msp_access.key_tools:list_keys",
+        summary="Show the keys of callers from outside",
+        effect=Effect.READ,
+        surfaces=_HERE,
+        example="msp-toolkit key list",
+    )
+    yield Tool(
+        name="key.revoke",
+        run="msp_access.key_tools:revoke_key",
+        summary="Make a key useless at once",
+        effect=Effect.RECORD,
+        surfaces=_CLI,
+        example="msp-toolkit key revoke claude",
+    )
+    yield Tool(
+        name="key.rotate",
+        run="msp_access.key_tools:rotate_key",
+        summary="Give a key a new text with the same name and scope",
+        effect=Effect.RECORD,
+        surfaces=_CLI,
+        example="msp-toolkit key rotate claude",
+    )
 
 
 @hookimpl
 def msp_services() -> Iterable[Service]:
     """Offer the guard the kernel asks, and the records behind it."""
     yield Service(type="msp_core.protocols:Guard", factory="msp_access.guard:create")
+    yield Service(type="msp_core.protocols:Approvals", factory="msp_access.approvals:create")
+    yield Service(type="msp_core.protocols:Keys", factory="msp_access.keys:create")
     yield Service(type="msp_access.api:Access", factory="msp_access.service:create")
+    yield Service(type="msp_access.api:KeyRing", factory="msp_access.keys:create")
 
 
 @hookimpl

@@ -9,7 +9,12 @@ from msp_access.settings import AccessSettings, Approval, Limits, Role
 from msp_core.v1 import Call, Effect, PermissionDenied, Scope, Surface
 
 _UNATTENDED = frozenset({Surface.MCP})
-"""Surfaces where a model, not a person, decides to call: changes need a person unless the settings say otherwise."""
+"""Surfaces where a model, not a person, decides to call.
+
+Nothing changes there that was not planned first; what destroys, and what is beyond the caps, needs a person.
+"""
+_UNATTENDED_CLIENTS, _UNATTENDED_TARGETS = 1, 10
+"""Caps there, where the settings name none."""
 
 
 @frozen(kw_only=True)
@@ -19,8 +24,17 @@ class Policy:
     scope: Scope
     read_only: bool
     approval: Approval
+    plan_first: bool
     max_clients: int | None
     max_targets: int | None
+
+    def beyond_caps(self, clients: int, targets: int) -> str:
+        """Say which cap so many clients or targets in one call are beyond; empty where none."""
+        if self.max_clients is not None and clients > self.max_clients:
+            return f"it changes more than {_counted(self.max_clients, 'client')} in one call"
+        if self.max_targets is not None and targets > self.max_targets:
+            return f"it changes more than {_counted(self.max_targets, 'device')} in one call"
+        return ""
 
     def check(self, call: Call) -> None:
         """Raise PermissionDenied where the call is more than its actor may do."""
@@ -56,18 +70,29 @@ def policy(settings: AccessSettings, call: Call, tool_names: Callable[[], Iterab
         scope = _narrowed(scope, one, tool_names)
         read_only = read_only or one.read_only or one.role is Role.VIEWER
     said = [one.approval for one in limits if one.approval is not None]
-    default = Approval.CHANGE if call.surface in _UNATTENDED else Approval.NEVER
+    unattended = call.surface in _UNATTENDED
+    default = Approval.DESTROY if unattended else Approval.NEVER
+    max_clients = _least(
+        settings.max_clients_per_change, *(one.max_clients_per_change for one in limits)
+    )
+    max_targets = _least(
+        settings.max_devices_per_change, *(one.max_devices_per_change for one in limits)
+    )
+    if unattended:
+        max_clients = max_clients or _UNATTENDED_CLIENTS
+        max_targets = max_targets or _UNATTENDED_TARGETS
     return Policy(
         scope=scope,
         read_only=read_only,
         approval=min(said, key=_strictness) if said else default,
-        max_clients=_least(
-            settings.max_clients_per_change, *(one.max_clients_per_change for one in limits)
-        ),
-        max_targets=_least(
-            settings.max_devices_per_change, *(one.max_devices_per_change for one in limits)
-        ),
+        plan_first=unattended and not said,
+        max_clients=max_clients,
+        max_targets=max_targets,
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _found(limits: Limits | None) -> list[Limits]:

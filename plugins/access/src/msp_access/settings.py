@@ -71,6 +71,23 @@ class Limits:
     ] = field(default=None, validator=_at_least_one)
 
 
+_rate = validators.ge(1)
+
+
+@frozen(kw_only=True)
+class RateLimits:
+    """Calls a minute that one caller may make, by what they may do."""
+
+    read: Annotated[int, Doc("Calls that read.")] = field(default=600, validator=_rate)
+    record: Annotated[int, Doc("Calls that record, such as sweeps.")] = field(
+        default=60, validator=_rate
+    )
+    change: Annotated[int, Doc("Calls that change something.")] = field(default=30, validator=_rate)
+    destroy: Annotated[int, Doc("Calls that destroy something.")] = field(
+        default=10, validator=_rate
+    )
+
+
 @frozen(kw_only=True)
 class AccessSettings:
     """Who may do what."""
@@ -88,6 +105,9 @@ class AccessSettings:
     max_devices_per_change: Annotated[
         int | None, Doc("Targets one call may change without an approval, on every surface.")
     ] = field(default=None, validator=_at_least_one)
+    rate_limits: Annotated[
+        RateLimits, Doc("Calls a minute of one agent or key; people are not limited.")
+    ] = field(factory=RateLimits)
     plan_expires_after: Annotated[
         timedelta, Doc("How long a plan waits for approval, and an approval for its call.")
     ] = field(default=timedelta(minutes=15), validator=validators.gt(timedelta(0)))

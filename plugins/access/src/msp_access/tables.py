@@ -99,3 +99,24 @@ class PlanTable(Model):
         """The table."""
 
         table_name = "plans"
+
+
+class KeyTable(Model):
+    """Keys of callers from outside; `hash` is of the part that is secret."""
+
+    id = TextField(primary_key=True)
+    name = TextField()
+    hash = TextField()
+    level = TextField()
+    tools = JsonField(null=True)
+    clients = JsonField(null=True)
+    created_by = TextField()
+    created_at = UtcDateTimeField()
+    expires_at = UtcDateTimeField(null=True)
+    revoked_at = UtcDateTimeField(null=True)
+    used_at = UtcDateTimeField(null=True)
+
+    class Meta:
+        """The table."""
+
+        table_name = "access_keys"

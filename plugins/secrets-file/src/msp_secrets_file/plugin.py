@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from msp_core.v1 import Effect, SecretProvider, Tool, hookimpl
+from msp_core.v1 import Effect, SecretProvider, Surface, Tool, hookimpl
 
 
 @hookimpl
@@ -24,5 +24,6 @@ def msp_tools() -> Iterable[Tool]:
         run="msp_secrets_file.tools:rotate_key",
         summary="Encrypt the credential file anew under a new key.",
         effect=Effect.CHANGE,
+        surfaces=frozenset({Surface.CLI, Surface.PYTHON}),
         example="credential rotate-key",
     )

@@ -13,6 +13,9 @@ from msp_core.v1 import (
     hookimpl,
 )
 
+_OPERATORS = frozenset({Surface.CLI, Surface.PYTHON})
+"""The database belongs to whoever runs the toolkit, not to agents."""
+
 
 @hookimpl
 def msp_services() -> Iterable[Service]:
@@ -41,6 +44,7 @@ def msp_tools() -> Iterable[Tool]:
         run="msp_store.tools:status",
         summary="Show where the database is, its size, and the state of its tables",
         effect=Effect.READ,
+        surfaces=_OPERATORS,
         example="msp-toolkit db status",
     )
     yield Tool(
@@ -48,6 +52,7 @@ def msp_tools() -> Iterable[Tool]:
         run="msp_store.tools:upgrade",
         summary="Apply pending changes to the tables",
         effect=Effect.RECORD,
+        surfaces=_OPERATORS,
         example="msp-toolkit db upgrade --dry-run",
     )
     yield Tool(
@@ -55,6 +60,7 @@ def msp_tools() -> Iterable[Tool]:
         run="msp_store.tools:prune",
         summary="Remove detailed records older than the configuration keeps",
         effect=Effect.RECORD,
+        surfaces=_OPERATORS | {Surface.SCHEDULE},
         example="msp-toolkit db prune --dry-run",
     )
     yield Tool(
@@ -62,7 +68,7 @@ def msp_tools() -> Iterable[Tool]:
         run="msp_store.tools:migrate",
         summary="Copy all records to an empty PostgreSQL database and prove that they arrived",
         effect=Effect.RECORD,
-        surfaces=frozenset({Surface.CLI, Surface.PYTHON}),
+        surfaces=_OPERATORS,
         example="msp-toolkit db migrate --to postgresql://msp@db.example.com/msp_toolkit",
     )
 

@@ -1,0 +1,99 @@
+"""Records of what only agents see: resources they read and prompts their people choose."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from attrs import field, frozen, validators
+
+from msp_core.records import Effect, Surface, Tool, is_id, is_ref
+
+_VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+_TIMEOUT = timedelta(seconds=60)
+
+
+def _is_uri(_instance: object, _attribute: Any, value: Any) -> None:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9+.-]*://[\w{}/.~-]+", value):
+        message = f"uri={value!r} is not a URI like 'msp://clients/{{id}}'"
+        raise ValueError(message)
+
+
+@frozen(kw_only=True)
+class McpResource:
+    """A document an agent can read by its URI, such as `msp://clients/{id}`.
+
+    `run` names `async def run(ctx: Context, id: str) -> result`: one text parameter for each `{name}` of the URI. The
+    result is text, bytes or anything a tool may return (given as JSON). It runs like a tool that only reads:
+    authorised, audited, inside the caller's scope.
+    """
+
+    name: str = field(validator=is_id)
+    uri: str = field(validator=_is_uri)
+    run: str = field(validator=is_ref)
+    summary: str = field(validator=validators.min_len(1))
+    title: str = ""
+    mime_type: str = "application/json"
+
+    @property
+    def id(self) -> str:
+        """The name."""
+        return self.name
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names in braces."""
+        return tuple(_VARIABLE.findall(self.uri))
+
+    @property
+    def tool(self) -> Tool:
+        """The tool that reading it is."""
+        return Tool(
+            name=f"resource.{self.name}",
+            run=self.run,
+            summary=self.summary,
+            effect=Effect.READ,
+            surfaces=frozenset({Surface.MCP}),
+            timeout=_TIMEOUT,
+        )
+
+    def match(self, uri: str) -> dict[str, str] | None:
+        """Return the variables of a URI of this shape, None for any other; a value holds no slash."""
+        parts = _VARIABLE.split(self.uri)
+        pattern = "".join(
+            f"(?P<{part}>[^/?#\\s]{{1,200}})" if number % 2 else re.escape(part)
+            for number, part in enumerate(parts)
+        )
+        found = re.fullmatch(pattern, uri)
+        return None if found is None else found.groupdict()
+
+
+@frozen(kw_only=True)
+class McpPrompt:
+    """A task a person can choose in an agent's menu, such as the morning briefing.
+
+    `run` names `async def run(ctx: Context, *, tier: Annotated[str | None, Doc("...")] = None) -> str`: the text the
+    agent is given, or a list of JSON messages in the protocol's shape. Parameters are text; their texts are shown.
+    """
+
+    name: str = field(validator=is_id)
+    run: str = field(validator=is_ref)
+    summary: str = field(validator=validators.min_len(1))
+    title: str = ""
+
+    @property
+    def id(self) -> str:
+        """The name."""
+        return self.name
+
+    @property
+    def tool(self) -> Tool:
+        """The tool that asking for it is."""
+        return Tool(
+            name=f"prompt.{self.name}",
+            run=self.run,
+            summary=self.summary,
+            effect=Effect.READ,
+            surfaces=frozenset({Surface.MCP}),
+            timeout=_TIMEOUT,
+        )
