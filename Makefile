@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV
 unexport UV_PROJECT_ENVIRONMENT
 
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test check bench lint format types layers wheels ways lowest kills node node-tools debian cover pins upgrade dist changelog clean
+.PHONY: help sync demo test check bench docs lint format types layers wheels ways lowest kills node node-tools debian cover pins upgrade dist changelog clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,7 +30,7 @@ $(UV):
 	@$(BIN)/python -m pip install -q --disable-pip-version-check 'uv>=0.13,<0.14'
 
 $(SYNCED): $(UV) $(PROJECTS)
-	@$(SYNC) --no-group node
+	@$(SYNC) --no-group node --no-group docs
 	@touch $@
 
 demo: $(SYNCED) ## the main job on this machine and on a simulated fleet
@@ -86,6 +86,11 @@ lowest: $(SYNCED) ## the tests with the lowest versions we allow
 ways: $(SYNCED) ## the documented installations (uv, plain pip), each as a fresh clone
 	$(BIN)/python scripts/install_ways.py
 
+docs: $(SYNCED) ## build the documentation into site/; a warning fails
+	@$(SYNC) --no-group node
+	$(BIN)/python scripts/reference.py --check
+	$(BIN)/zensical build --clean --strict
+
 pins: $(UV) ## pin what has no pin yet (pyproject.toml, constraints.txt)
 	$(BIN)/python scripts/constraints.py
 
@@ -105,7 +110,7 @@ changelog: $(SYNCED) ## turn news fragments into a CHANGELOG (IN=, NAME=, VERSIO
 bench: $(SYNCED) ## ours against the floor, one table
 	@$(BIN)/python -m benchmarks
 
-check: lint types layers cover kills wheels ways ## everything CI runs (under 45 minutes)
+check: lint types layers docs cover kills wheels ways ## everything CI runs (under 45 minutes)
 
 clean: ## remove the environment, caches and builds
 	rm -rf $(VENV) .cache build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

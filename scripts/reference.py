@@ -1,4 +1,4 @@
-"""Write the tables of docs/configuration.md and docs/commands.md from the code; with --check, say whether they are.
+"""Write the lists of docs/configuration.md, commands.md and reference.md from the code; with --check, compare them.
 
 What stands between `<!-- made by scripts/reference.py -->` and `<!-- end -->` is replaced.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from msp_core import v1
 from msp_core.v1 import Tool, Toolkit
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -97,6 +98,37 @@ def path_of(tool: Tool) -> str:
     return tool.cli or tool.name.replace(".", " ")
 
 
+HEADINGS = {
+    "records": "What a plugin offers",
+    "context": "The call",
+    "toolkit": "The toolkit",
+    "facts": "Facts",
+    "status": "Statuses",
+    "results": "Results",
+    "model": "Nouns",
+    "vendor": "What adapters speak in",
+    "protocols": "What adapters and services can do",
+    "display": "How results print",
+    "errors": "Errors",
+}
+
+
+def api() -> str:
+    """Write an entry of the reference for each module whose names `msp_core.v1` offers."""
+    homes: dict[str, list[str]] = {}
+    for name in v1.__all__:
+        home = getattr(getattr(v1, name), "__module__", "")  # a constant has none
+        homes.setdefault(home, []).append(name)
+    order = {f"msp_core.{home}": number for number, home in enumerate(HEADINGS)}
+    parts = []
+    for home in sorted(homes, key=lambda one: (order.get(one, 99), one)):
+        if home.startswith("msp_core."):
+            head = HEADINGS.get(home.partition(".")[2], home.rpartition(".")[2].capitalize())
+            members = ", ".join(sorted(homes[home]))
+            parts.append(f"## {head}\n\n::: {home}\n    options:\n      members: [{members}]\n")
+    return "\n".join(parts)
+
+
 async def collect() -> tuple[dict[str, Any], tuple[Tool, ...]]:
     """Return the schema of the configuration, and every tool that is a command."""
     with tempfile.TemporaryDirectory() as folder:
@@ -111,9 +143,9 @@ async def collect() -> tuple[dict[str, Any], tuple[Tool, ...]]:
 def main() -> int:
     """Write or check."""
     schema, tools = asyncio.run(collect())
-    made = {"options": sections(schema), "commands": commands(tools)}
+    made = {"options": sections(schema), "commands": commands(tools), "api": api()}
     stale = []
-    for file in (DOCS / "configuration.md", DOCS / "commands.md"):
+    for file in (DOCS / "configuration.md", DOCS / "commands.md", DOCS / "reference.md"):
         before = file.read_text(encoding="utf-8")
         after = BLOCK.sub(lambda match: f"{match[1]}\n{made[match[2]]}\n{match[3]}", before)
         if after != before:

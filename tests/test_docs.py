@@ -71,6 +71,7 @@ def test_the_python_of_a_document_runs(document: Path, workspace: Path, tmp_path
         assert done.returncode == 0, f"{block}\n{done.stderr}"
 
 
+@pytest.mark.slow
 def test_the_first_plugin_takes_the_steps_that_the_guide_shows(tmp_path: Path) -> None:
     """Copy, install, run, test: each command of docs/plugins.md, in order."""
     (tmp_path / "plugin_template").symlink_to(ROOT / "plugin_template")

@@ -70,7 +70,7 @@ def test_every_command_is_of_a_known_kind(document: Path) -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        found
+        pytest.param(found, marks=[pytest.mark.slow] if found.name == "getting-started.md" else [])
         for found in DOCUMENTS
         if found.name != "plugins.md"  # it installs plugins: tests/test_docs.py
         and any("msp" in program(line) for line in lines(found))
