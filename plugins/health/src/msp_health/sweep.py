@@ -170,9 +170,8 @@ class Sweep:
         if claim.busy:
             runs = ", ".join(str(run) for run in sorted(set(claim.busy.values())))
             names = ", ".join(sorted(claim.busy)[:5])
-            self._notes.append(
-                f"Left out {len(claim.busy)} clients that run {runs} is checking now: {names}."
-            )
+            more = f" and {len(claim.busy) - 5} more" if len(claim.busy) > 5 else ""
+            self._notes.append(f"Left out, because run {runs} is checking them now: {names}{more}.")
         subjects = [s for s in subjects if s.device.client_id in claim.clients]
         devices = len(subjects)
         heart = asyncio.create_task(self._beat(claim))
