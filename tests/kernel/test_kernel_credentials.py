@@ -5,7 +5,7 @@ import io
 import json
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +129,9 @@ sys.modules[double.__name__] = double
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
+def _fresh() -> None:
     for store in (memory, vault):
         store.__init__()  # type: ignore[misc]
-    yield
 
 
 def toolkit(folder: Path, **env: str) -> Toolkit:

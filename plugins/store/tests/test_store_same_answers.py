@@ -5,7 +5,7 @@ from datetime import UTC
 from enum import StrEnum
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from msp_core.v1 import Conflict
@@ -161,12 +161,15 @@ def pair(sqlite_store, postgresql_store):
         yield runner, stores
 
 
+@pytest.mark.slow
 def test_the_same_history_gives_the_same_answers(pair):
     """Random inserts, upserts, updates, deletes and failures: both databases answer every question alike."""
     runner, stores = pair
 
     @settings(max_examples=60)
     @given(st.lists(steps, max_size=8))
+    @example([("insert", [("acme", "a", 0, -0.0, None, Colour.RED, [-0.0], None)])])
+    @example([("insert one", ("acme", "a", 0, -0.0, None, Colour.RED, None, None))])
     def histories(history):
         for store in stores:
             runner.run(store.write(lambda tx: Row.delete().execute()))

@@ -27,7 +27,6 @@ else:
     BigAutoField = peewee.BigAutoField
 
 AutoField = BigAutoField
-FloatField = DoubleField
 IntegerField = _BigIntegerField
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,6 +80,14 @@ def clean_text(value: str) -> str:
         return value.replace("\0", "�") if "\0" in value else value
     text = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text.replace("\0", "�")
+
+
+class FloatField(DoubleField):
+    """A number with a fraction. Minus zero is kept as zero: SQLite has no sign for it."""
+
+    def db_value(self, value: Any) -> Any:
+        """Take the sign off zero."""
+        return None if value is None else float(value) + 0.0
 
 
 class TextField(_TextField):
@@ -177,6 +184,8 @@ def driver_values(
         return [known[value] for value in values]
     if isinstance(field, JsonField):
         return [_written_once(value, written) for value in values]
+    if isinstance(field, FloatField) and 0.0 in values:  # -0.0 too
+        return [value or (None if value is None else 0.0) for value in values]
     if isinstance(field, TextField) and not _is_clean(values):
         return [field.db_value(value) for value in values]
     return values

