@@ -1,4 +1,4 @@
-"""Throw-away environments of installed wheels under `.cache/bench`, as a user has them."""
+"""Throw-away environments of installed wheels under `build/bench`, as a user has them."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CACHE = ROOT / ".cache" / "bench"
+CACHE = ROOT / "build" / "bench"
 PRODUCT = (ROOT, *sorted(ROOT.glob("plugins/*")))
 TEMPLATE = ROOT / "plugin_template"
 PLUGINS = 40
