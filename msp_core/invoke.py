@@ -151,6 +151,8 @@ async def _audit(
     try:
         await asyncio.shield(guard.record(call, outcome))
     except MspError as failure:
+        if error is not None and error.message == failure.message:
+            return  # the call failed for want of the same thing, and says so
         # The work is done; its trail is not. That must not pass silently, nor hide the first error.
         log.error("the audit row of %s could not be written: %s", call.tool, failure.message)
         if error is None and call.effect >= Effect.CHANGE:

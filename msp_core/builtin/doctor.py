@@ -48,7 +48,8 @@ class Report:
         bad = [one for one in self.findings if one.status is not Status.OK]
         if not bad:
             return "Everything looks fine."
-        return f"{len(bad)} of {len(self.findings)} need attention."
+        verb = "needs" if len(bad) == 1 else "need"
+        return f"{len(bad)} of {len(self.findings)} {verb} attention."
 
 
 async def doctor(ctx: Context) -> Report:

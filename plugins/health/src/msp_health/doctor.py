@@ -28,7 +28,7 @@ def _look(_: Tx) -> list[Finding]:
             Finding(
                 status=Status.WARNING,
                 message="No sweep has ever finished.",
-                fix="health check --all",
+                fix="msp-toolkit health check --all",
             )
         )
     else:
@@ -51,7 +51,7 @@ def _look(_: Tx) -> list[Finding]:
             Finding(
                 status=Status.WARNING,
                 message=f"Run {run.id} was cut short: {run.planned} of {run.expected} checks are recorded.",
-                fix="health check --all --resume",
+                fix="msp-toolkit health check --all --resume",
             )
         )
     return findings
