@@ -190,7 +190,7 @@ async def test_doctor_says_when_sweeps_end(open_world):
     """Nothing yet is a warning with the command; a finished run is named with its counts."""
     toolkit = await open_world(World.of(clients=1, devices=1))
     [finding] = await sweeps(toolkit.context())
-    assert (finding.status, finding.fix) == (Status.WARNING, "health check --all")
+    assert (finding.status, finding.fix) == (Status.WARNING, "msp-toolkit health check --all")
     await toolkit.call("health.check")
     [finding] = await sweeps(toolkit.context())
     assert finding.status is Status.OK
