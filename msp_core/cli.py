@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from msp_core.toolkit import Toolkit
 
 USAGE = 64
+INTERRUPTED = 130
 GARBAGE = (50_000, 20, 20)
 """Thresholds of the collector. What a command makes lives until its end: looking for rubbish among it every 700
 objects, as Python does, costs a tenth of a short command and more of a sweep."""
@@ -235,15 +237,17 @@ def run(args: Sequence[str] | None = None) -> int:
 
         say_error(error, sys.stderr)
         return error.exit_code
-    except typer.Abort:
+    except typer.Abort as abort:
         sys.stderr.write("Aborted.\n")
-        return 1
+        return INTERRUPTED if isinstance(abort.__cause__, KeyboardInterrupt) else 1
     except BrokenPipeError:
         # The reader is gone, and the interpreter would flush once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except UsageError as error:
         return _usage(error)
+    except OSError as error:
+        return _unwritten(error)
 
 
 def _usage(error: Any) -> int:
@@ -258,9 +262,25 @@ def _usage(error: Any) -> int:
     return USAGE
 
 
+def _unwritten(error: OSError) -> int:
+    """Say that the result could not be shown, and keep the interpreter from trying again at its end."""
+    sys.stderr.write(f"Error: the output cannot be written: {error.strerror} [SYSTEM_ERROR]\n")
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _open_closed_streams() -> None:
+    """Give a program started without standard streams silent ones; else the next file it opens becomes one of them."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115, for the whole run
+
+
 def main() -> NoReturn:
     """Run the program."""
     gc.set_threshold(*GARBAGE)
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(
@@ -271,6 +291,8 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         os._exit(1)
+    except OSError as error:
+        code = _unwritten(error)
     sys.exit(code)
 
 

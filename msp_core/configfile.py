@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from msp_core.errors import ConfigError
 
 _BIGGEST_BYTES = 4 * 1024 * 1024
+_DEEPEST = 100
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -71,9 +73,21 @@ def _yaml(text: str) -> Any:
         )
     Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: _integer(node.value))
     try:
+        # The C loader recurses: very deep nesting would end the process instead of raising.
+        _require_shallow(yaml.parse(text, Loader=base))
         return yaml.load(text, Loader=Loader) or {}  # noqa: S506, a subclass of the safe loader
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
+
+
+def _require_shallow(events: Iterable[Any]) -> None:
+    depth = 0
+    for event in events:
+        name = type(event).__name__
+        depth += name.endswith("StartEvent") - name.endswith("EndEvent")
+        if depth > _DEEPEST:
+            message = f"it nests more than {_DEEPEST} levels deep"
+            raise ValueError(message)
 
 
 def _integer(text: str) -> int:

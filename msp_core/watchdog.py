@@ -41,8 +41,16 @@ def _start() -> None:
         threading.Thread(target=_watch, name="msp-watchdog", daemon=True).start()
 
 
+def _limit_s() -> float:
+    try:
+        given = float(os.environ.get("MSP_WATCHDOG_SECONDS") or LIMIT_S)
+    except ValueError:
+        return LIMIT_S
+    return given if given > 0 else LIMIT_S
+
+
 def _watch() -> None:
-    limit = float(os.environ.get("MSP_WATCHDOG_SECONDS") or LIMIT_S)
+    limit = _limit_s()
     while True:
         time.sleep(min(limit / 4, 1.0))
         now = time.monotonic()

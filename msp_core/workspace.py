@@ -22,7 +22,7 @@ def find_file(path: Path | str | None, process: Mapping[str, str] = os.environ) 
             message = f"There is no configuration file {named}."
             raise ConfigError(message, suggestion="Correct the path, or run 'msp-toolkit init'.")
         return file.absolute()
-    for base in (os.getcwd(), os.path.expanduser("~/.config/msp-toolkit")):
+    for base in (_here(), os.path.expanduser("~/.config/msp-toolkit")):
         for name in FILE_NAMES:
             candidate = os.path.join(base, name)
             if os.path.isfile(candidate):
@@ -30,10 +30,18 @@ def find_file(path: Path | str | None, process: Mapping[str, str] = os.environ) 
     return None
 
 
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        message = "The current folder no longer exists."
+        raise ConfigError(message, suggestion="Change to another folder, such as: cd ~") from None
+
+
 def workspace_root(file: Path | None) -> Path:
     """Return the folder relative paths start from: the one that holds `config/`, else the file's own."""
     if file is None:
-        return Path.cwd()
+        return Path(_here())
     return file.parent.parent if file.parent.name == "config" else file.parent
 
 
