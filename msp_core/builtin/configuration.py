@@ -81,7 +81,8 @@ def _needs(ctx: Context) -> Iterable[Need]:
                 found = secret.origin if secret else ""
             elif ctx.toolkit.secrets.store(ref.scheme).get(ref.name) is not None:
                 found = str(ref)
-            if not found and not _is_needed(ctx, instance, credential):
+            named = isinstance(ref, SecretRef)  # somebody counts on it, needed or not
+            if not found and not named and not _is_needed(ctx, instance, credential):
                 continue
             hint = (
                 ""

@@ -377,8 +377,9 @@ async def test_config_check_says_where_each_credential_is(tmp_path: Path) -> Non
         checked = await made.call("config.check")
     needs = {one.credential: one for one in checked.credentials}
     assert {name: one.found for name, one in needs.items()} == {
-        "client_id": "the configuration", "api_key": "vault:rmm/token",
+        "client_id": "the configuration", "api_key": "vault:rmm/token", "token": "",
     }  # fmt: skip
+    assert needs["token"].hint == "set env:NOWHERE"  # optional, but somebody counts on it
 
 
 async def test_a_reference_that_leads_nowhere_says_what_to_do(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -135,3 +136,75 @@ def test_clean_keeps_ordinary_text() -> None:
         clean("Café \N{ARABIC LETTER MEEM} \N{GRINNING FACE}")
         == "Café \N{ARABIC LETTER MEEM} \N{GRINNING FACE}"
     )
+
+
+LONG = "C: 96.6 % used, 18.6 GB free of 550 GB (critical at 95 %)"
+
+
+@frozen
+class Trouble:
+    """A row with much to say in its last column."""
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(Column("client"), Column("device_name"), Column("why"))
+    )
+
+    client: str
+    device_name: str
+    why: str
+
+
+@given(
+    st.lists(
+        st.builds(
+            Trouble,
+            client=st.from_regex(r"[a-z]{1,20}(-[a-z]{1,10})?", fullmatch=True),
+            device_name=st.sampled_from(["srv-01", "東京-サーバー", ""]),
+            why=st.lists(st.sampled_from(["disk", "is", "ディスク", "full,", "95 %"])).map(
+                " ".join
+            ),
+        ),
+        min_size=1,
+    ),
+    st.integers(60, 200),
+)
+def test_a_table_fits_the_terminal_and_loses_no_word(rows: list[Trouble], width: int) -> None:
+    """No line is wider than the terminal, ids stay whole, and every word is still there."""
+    text = render(rows, Format.TABLE, zone=BERLIN, width=width)
+    assert max(map(_columns, text.splitlines())) <= width
+    for row in rows:
+        assert row.client in text
+    said = [word for row in rows for word in row.why.split()]
+    assert sum(text.split().count(word) for word in set(said)) >= len(said)
+
+
+def _columns(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def test_a_narrow_terminal_gets_the_last_column_below() -> None:
+    """At 60 columns the reason goes under its row instead of into a ladder of words."""
+    row = Trouble("granite-construction-partners", "granite-server-01", LONG)
+    lines = render([row], Format.TABLE, zone=BERLIN, width=60).splitlines()
+    assert lines[0].split() == ["CLIENT", "DEVICE", "NAME"]
+    assert (
+        lines[2:] == [f"    {LONG[:56].rpartition(' ')[0]}", "    %)"] or lines[2] == f"    {LONG}"
+    )
+
+
+def test_without_a_terminal_no_line_is_broken() -> None:
+    """A pipe gets one line for each row, however long."""
+    row = Trouble("acme", "srv", LONG * 5)
+    assert len(render([row], Format.TABLE, zone=BERLIN).splitlines()) == 2
+
+
+def test_a_schema_is_printed_whole() -> None:
+    """An option called password is a name in a schema, no secret; known secrets are masked there too."""
+    secret = Secret("a-secret-in-a-default")
+    schema = {
+        "$schema": "x",
+        "properties": {"password": {"type": "string", "default": secret.reveal()}},
+    }
+    for format in (Format.JSON, Format.TABLE):
+        shown = json.loads(render(schema, format, zone=BERLIN))
+        assert shown["properties"]["password"] == {"type": "string", "default": "********"}

@@ -228,7 +228,7 @@ async def test_references_resolve_to_the_labs_credentials(toolkit: Toolkit) -> N
             assert store.get(reference(name, seed).removeprefix("lab:")) == value
     assert store.get("nothing/here") is None
     assert store.get("../../etc") is None
-    assert set(store.names()) == set(credentials(1))
+    assert list(store.names()) == []  # nobody stored them: `credential list` leaves them out
     with pytest.raises(NotSupported):
         store.set("a/b", "c")
     with pytest.raises(NotSupported):

@@ -25,8 +25,8 @@ from msp_core.v1 import (
 )
 
 _NO_LIVE = (
-    "NinjaOne's API offers no live CPU or memory percentage. Name what your policies monitor in "
-    "monitored_conditions, or set command_scripts and allow probes for the client."
+    "NinjaOne has no live CPU and memory: name what your policies monitor in monitored_conditions, "
+    "or allow probes"
 )
 
 
