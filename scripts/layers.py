@@ -139,7 +139,7 @@ def between_packages(
 ) -> str | None:
     """Name the rule that an import across packages breaks.
 
-    A module named `testing` is for tests, its own and those of others, and may use the test kit. A
+    A module named `testing` or `conformance` is for tests, its own and those of others, and may use the test kit. A
     record names a Protocol of the kernel by the module that defines it.
     """
     target = found.target
@@ -153,7 +153,7 @@ def between_packages(
         return "the kernel imports nothing above it"
     if other.layer is Layer.KERNEL:
         open_modules = ["msp_core.v1"]
-        if module.stem == "testing":
+        if module.stem in {"testing", "conformance"}:
             open_modules.append("msp_core.testing")
         if found.quoted:
             open_modules.append("msp_core.protocols")

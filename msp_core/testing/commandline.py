@@ -1,11 +1,13 @@
 """Run a command line inside the test's process."""
 
+import asyncio
 import contextlib
 import io
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -43,6 +45,20 @@ def run_cli(
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else 1
         return Done(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+def run_tool(
+    tool: str, /, *, plugin: str, config: Mapping[str, Any] | None = None, **arguments: Any
+) -> Any:
+    """Call a tool of an installed plugin from Python, through everything a call goes through; return its result."""
+    from msp_core.testing.subject import toolkit_for
+
+    async def call() -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            async with toolkit_for(plugin, Path(folder), config=config) as toolkit:
+                return await toolkit.call(tool, arguments)
+
+    return asyncio.run(call())
 
 
 @contextlib.contextmanager

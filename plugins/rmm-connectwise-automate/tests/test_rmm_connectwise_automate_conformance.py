@@ -1,0 +1,16 @@
+"""The cases every RMM adapter and every source of facts must pass."""
+
+from msp_core.testing.conformance import RmmAdapterConformance, SourceConformance
+from msp_lab.conformance import Automate
+
+
+class TestAdapter(RmmAdapterConformance):
+    """The adapter in front of its simulator."""
+
+    plugin, kind, backend = "rmm-connectwise-automate", "connectwise-automate", Automate
+
+
+class TestSources(SourceConformance):
+    """Its sources of facts."""
+
+    plugin, kind, backend = "rmm-connectwise-automate", "connectwise-automate", Automate
