@@ -8,7 +8,7 @@ SYNCED := $(VENV)/.synced
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 SOURCES := msp_core $(patsubst %/,%,$(wildcard plugins/*/src/))
 PACKAGES := msp_core $(notdir $(patsubst %/__init__.py,%,$(wildcard plugins/*/src/*/__init__.py)))
-FAST := not node and not debian and not slow and not kill
+FAST := not node and not debian and not slow and not kill and not fuzz
 PYTEST := $(BIN)/python -m pytest -q
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # The commands work on this folder's environment, whichever one the shell has active
@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV
 unexport UV_PROJECT_ENVIRONMENT
 
 .DEFAULT_GOAL := help
-.PHONY: help sync demo test check bench docs lint format types layers wheels ways lowest kills node node-tools debian cover pins upgrade dist changelog clean
+.PHONY: help sync demo test check bench docs lint format types layers wheels ways lowest kills fuzz node node-tools debian cover pins upgrade dist changelog clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ layers: $(SYNCED) ## who may import whom
 kills: $(SYNCED) ## the tests that end processes with kill -9
 	$(PYTEST) -m kill
 
+fuzz: $(SYNCED) ## ten thousand command lines, and as many configuration files
+	$(PYTEST) -n 2 -m fuzz tests
+
 debian: $(SYNCED) ## the tests that need Debian packages
 	$(PYTEST) -m debian
 
@@ -71,10 +74,10 @@ $(NODE_TOOLS): tests/node/package.json $(SYNCED)
 node: $(NODE_TOOLS) ## the tests that need Node
 	$(PYTEST) -m node
 
-# Processes that are killed measure nothing, and are slower to reach the point of the kill
-cover: $(NODE_TOOLS) ## every test but the kills under coverage, and the gate
+# Processes that are killed measure nothing and are slower to reach the point of the kill; fuzzing takes twice as long
+cover: $(NODE_TOOLS) ## every test but kills and fuzz under coverage, and the gate
 	@mkdir -p .cache/coverage && rm -f .cache/coverage/*
-	@$(PYTEST) -m "not kill" $(PACKAGES:%=--cov=%) --cov-report=; tests=$$?; \
+	@$(PYTEST) -m "not kill and not fuzz" $(PACKAGES:%=--cov=%) --cov-report=; tests=$$?; \
 		$(BIN)/python scripts/coverage_gate.py && exit $$tests
 
 wheels: $(SYNCED) ## each wheel alone: build, install, import, test

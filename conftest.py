@@ -57,7 +57,7 @@ def _is_local(address: object) -> bool:
 
 
 _ROOT = Path(__file__).parent
-_PREPARED = {"node", "debian", "kill", "slow"}  # what CI installs or has time for
+_PREPARED = {"node", "debian", "kill", "slow", "fuzz"}  # what CI installs or has time for
 
 _outside: list[str] = []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 UV = str(Path(sys.executable).with_name("uv"))
-FAST = "not node and not debian and not slow and not kill"
+FAST = "not node and not debian and not slow and not kill and not fuzz"
 
 
 def main() -> int:

@@ -27,7 +27,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 UV = str(Path(sys.executable).with_name("uv"))
-FAST = "not node and not debian and not slow and not kill"
+FAST = "not node and not debian and not slow and not kill and not fuzz"
 IMPORT_EVERYTHING = """
 import importlib, pkgutil, sys
 failed = []
