@@ -117,14 +117,25 @@ def test_the_commands_of_a_document_work(document: Path, tmp_path: Path) -> None
             process.wait(timeout=20)
 
 
+def anchors(document: Path) -> set[str]:
+    """Return the anchors that a reader of the document can jump to."""
+    heads = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = [re.sub(r"[^\w\s-]", "", head.lower()).strip() for head in heads]
+    return {re.sub(r"\s", "-", head) for head in plain}
+
+
 def test_links_between_documents_lead_somewhere() -> None:
-    """No relative link in a document points at a file that is not there."""
+    """Every relative link points at a file that is there, and at a heading in it."""
     broken = []
-    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")]
+    for document in [*documents, *ROOT.glob("plugins/*/README.md")]:
         text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
-        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
-            if "://" not in target and not (document.parent / target).exists():
-                broken.append(f"{document_id(document)}: {target}")
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", text):
+            file = document.parent / target if target else document
+            if "://" in target or target.startswith("mailto:"):
+                continue
+            if not file.exists() or (anchor and anchor not in anchors(file)):
+                broken.append(f"{document_id(document)}: {target}#{anchor}")
     assert broken == []
 
 
