@@ -15,7 +15,7 @@ def main() -> None:
         print(f"Created {made.name} as {made.id}, tier {made.tier}")
         clients.update(made.id, tier="premium", tags=["hipaa"])
         for client in clients.list_clients():
-            print(f"  {client.id:24} {client.tier:8} {client.status}")
+            print(f"  {client.id:30} {client.tier:8} {client.status}")
 
         acme = clients.get_client("acme-corp")
         devices = toolkit.get_rmm_adapter().get_devices(client_id=acme.rmm_id or "")
