@@ -130,7 +130,7 @@ class Branch(TyperGroup):
         if "commands" in entry:
             branch = Branch(
                 name=cmd_name,
-                short_help=", ".join(sorted(entry["commands"])),
+                short_help=entry.get("summary") or ", ".join(sorted(entry["commands"])),
                 rich_markup_mode=None,
                 no_args_is_help=True,
             )
@@ -145,9 +145,14 @@ class Branch(TyperGroup):
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UsageError(f"There is no command {args[0]!r}.{hint}", ctx=ctx)
         name, command, rest = super().resolve_command(ctx, args)
-        if entry is not None and "commands" not in entry:
+        if entry is not None and "name" in entry and rest[:1] not in _words(entry):
             command = _session(ctx).command(entry["name"])
         return name, command, rest
+
+
+def _words(entry: Mapping[str, Any]) -> list[list[str]]:
+    """Return the words that lead on from a command that is also a group, such as `mcp` with `mcp config`."""
+    return [[word] for word in entry.get("commands", ())]
 
 
 class Root(Branch):

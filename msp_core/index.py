@@ -128,6 +128,6 @@ def groups(index: Index) -> Mapping[str, Any]:
             *path, last = tool["cli"].split()
             place = tree
             for word in path:
-                place = place.setdefault(word, {"commands": {}}).setdefault("commands", {})
-            place[last] = tool
+                place = place.setdefault(word, {}).setdefault("commands", {})
+            place[last] = {**place.get(last, {}), **tool}
     return tree

@@ -1,0 +1,1 @@
+"""The MCP server: tools, resources and prompts of every plugin for agents."""

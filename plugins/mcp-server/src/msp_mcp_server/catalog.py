@@ -1,0 +1,259 @@
+"""The installed tools as agents see them: names, schemas, annotations; those not fit to be shown are left out."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from msp_core.v1 import (
+    Effect,
+    MspError,
+    Parameter,
+    Principal,
+    Surface,
+    Tool,
+    Toolkit,
+    input_schema,
+    json_schema,
+    mcp_name,
+    parameters,
+    result_type,
+    row_type,
+)
+from msp_mcp_server.hygiene import clean
+
+LONGEST_NAME = 40
+LONGEST_TEXT = 300
+LARGEST_PAGE = 500
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_STEERING = re.compile(
+    r"(?i)\b(ignore|disregard|forget|override)\b.{0,40}\b(previous|prior|above|earlier|all|other|system)\b"
+    r"|\bsystem prompt\b|\byou (must|are now|should always)\b|\bdo not (tell|mention|inform|reveal)\b"
+    r"|\b(before|after) (using|calling) (any|another|other|this) tools?\b|\bsecretly\b"
+    r"|\b(exfiltrat|jailbreak)|https?://"
+)
+_LOOSE = ("required", "additionalProperties", "default", "description", "format", "pattern")
+_PLAN: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "expires_at": {"type": "string"},
+        "changes": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
+@frozen(kw_only=True)
+class Offered:
+    """A tool as agents see it. `rows` tells whether it returns a list, which is then given in pages."""
+
+    name: str
+    tool: Tool
+    declared: tuple[Parameter, ...]
+    rows: bool
+    input: Mapping[str, Any]
+    output: Mapping[str, Any]
+
+    @property
+    def description(self) -> str:
+        """What it does."""
+        return self.tool.summary
+
+    @property
+    def planned(self) -> bool:
+        """Tell whether it is planned before it is done."""
+        return self.tool.effect >= Effect.CHANGE
+
+    def has(self, name: str) -> bool:
+        """Tell whether the function itself has this parameter."""
+        return any(one.name == name for one in self.declared)
+
+    def annotations(self, *, read_only: bool) -> dict[str, bool]:
+        """Return the hints that follow from the effect."""
+        if self.tool.effect <= Effect.PROBE or (read_only and self.tool.effect <= Effect.RECORD):
+            return {"readOnlyHint": True}
+        return {"readOnlyHint": False, "destructiveHint": self.tool.effect is Effect.DESTROY}
+
+
+@frozen(kw_only=True)
+class LeftOut:
+    """A tool that agents do not see, and why."""
+
+    tool: str
+    plugin: str
+    reason: str
+
+
+class Catalog:
+    """Read once when the server starts; plugins do not change while it runs."""
+
+    def __init__(self, toolkit: Toolkit, page: int) -> None:
+        self.left_out: list[LeftOut] = []
+        self._by_name: dict[str, Offered] = {}
+        self._aliases: dict[str, Offered] = {}
+        registry = toolkit.registry
+        for tool in registry.records(Tool):
+            if Surface.MCP not in tool.surfaces:
+                continue
+            try:
+                one = offered(tool, registry.load(tool.run), toolkit, page)
+                problem = _problem(one)
+            except MspError as error:
+                one, problem = None, error.message
+            if one is not None and one.name in self._by_name:
+                problem = f"the name {one.name} is taken by {self._by_name[one.name].tool.name}"
+            if problem or one is None:
+                plugin = registry.plugin_of(tool)
+                self.left_out.append(LeftOut(tool=tool.name, plugin=plugin, reason=problem))
+                continue
+            self._by_name[one.name] = one
+            for alias in tool.aliases:
+                self._aliases.setdefault(re.sub(r"[^a-z0-9]+", "_", alias), one)
+
+    def all(self) -> tuple[Offered, ...]:
+        """Return every tool, sorted by name."""
+        return tuple(one for _, one in sorted(self._by_name.items()))
+
+    def of(self, caller: Principal, *, read_only: bool) -> tuple[Offered, ...]:
+        """Return the tools a caller may use."""
+        most = min(caller.scope.max_effect, Effect.RECORD if read_only else Effect.DESTROY)
+        named = caller.scope.tools
+        return tuple(
+            one
+            for one in self.all()
+            if one.tool.effect <= most and (named is None or one.tool.name in named)
+        )
+
+    def find(self, name: str) -> Offered | None:
+        """Return the tool of a name or an old name."""
+        return self._by_name.get(name) or self._aliases.get(name)
+
+
+def offered(tool: Tool, function: Callable[..., Any], toolkit: Toolkit, page: int) -> Offered:
+    """Describe a tool from its signature, with what lists and changes take and give in addition."""
+    schema = input_schema(function, toolkit.registry, Surface.MCP)
+    rows = row_type(function)
+    if rows is not None:
+        _page_input(schema["properties"], page)
+    if tool.effect >= Effect.CHANGE:
+        schema["properties"]["plan"] = {
+            "type": "string",
+            "description": "Id of the plan that a first call without it returned",
+        }
+    output = _listing(rows) if rows is not None else _whole(result_type(function))
+    if tool.effect >= Effect.CHANGE:
+        output["properties"] = {**output.get("properties", {}), "plan": _PLAN}
+    return Offered(
+        name=mcp_name(tool),
+        tool=tool,
+        declared=parameters(function),
+        rows=rows is not None,
+        input=schema,
+        output=output,
+    )
+
+
+def _page_input(properties: dict[str, Any], page: int) -> None:
+    properties.pop("offset", None)
+    properties["limit"] = {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": LARGEST_PAGE,
+        "default": page,
+    }
+    properties["cursor"] = {"type": "string", "description": "next_cursor of the page before"}
+    properties["fields"] = {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Only these fields of each row",
+    }
+
+
+def _listing(rows: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "items": {"type": "array", "items": _loose(json_schema(rows))},
+            "total": {"type": "integer"},
+            "has_more": {"type": "boolean"},
+            "next_cursor": {"type": "string"},
+        },
+        "required": ["items", "total", "has_more"],
+    }
+
+
+def _whole(type_: Any) -> dict[str, Any]:
+    schema: dict[str, Any] = _loose(json_schema(type_))
+    if schema.get("type") == "object":
+        return schema
+    return {"type": "object", "properties": {"result": schema}}
+
+
+def _loose(schema: Any, *, names: bool = False) -> Any:
+    """Return a schema without what costs much and tells an agent little; empty fields are left out of results."""
+    if isinstance(schema, list):
+        return [_loose(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _loose(value, names=key == "properties" and not names)
+        for key, value in schema.items()
+        if names or key not in _LOOSE
+    }
+
+
+def _problem(one: Offered) -> str:
+    """Say why a tool is not shown to agents; empty for one that is. Its texts reach a model as they are."""
+    if not _NAME.fullmatch(one.name) or len(one.name) > LONGEST_NAME:
+        return f"its name {one.name!r} is not at most {LONGEST_NAME} of a-z, 0-9 and _"
+    texts = [one.description, *(text for text in _texts(one.input))]
+    for text in texts:
+        if len(text) > LONGEST_TEXT:
+            return f"a description has {len(text)} characters; {LONGEST_TEXT} are the most"
+        if clean(text) != text:
+            return f"a description holds markup or invisible characters: {clean(text)[:60]!r}"
+        found = _STEERING.search(text)
+        if found:
+            return f"a description reads like an instruction to the model: {found[0][:60]!r}"
+    return ""
+
+
+def _texts(schema: Any) -> list[str]:
+    if isinstance(schema, dict):
+        own = [
+            value
+            for key, value in schema.items()
+            if key == "description" and isinstance(value, str)
+        ]
+        return own + [text for value in schema.values() for text in _texts(value)]
+    if isinstance(schema, list):
+        return [text for value in schema for text in _texts(value)]
+    return []
+
+
+def definition(one: Offered, *, read_only: bool, output: bool = True) -> dict[str, Any]:
+    """Return a tool as the protocol lists it."""
+    made = {
+        "name": one.name,
+        "description": one.description,
+        "inputSchema": one.input,
+        "annotations": one.annotations(read_only=read_only),
+    }
+    return {**made, "outputSchema": one.output} if output else made
+
+
+def tokens(value: Any) -> int:
+    """Estimate how many tokens JSON data costs a model, on the high side.
+
+    One for every six letters begun, one for every three digits begun, and one for every two signs begun in a row:
+    above what the common tokenizers make of schemas.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    sizes = {"letters": 6, "digits": 3, "signs": 2, "others": 1}
+    parts = re.finditer(
+        r"(?P<letters>[A-Za-z]+)|(?P<digits>\d+)|(?P<signs>[!-~]+?(?=[A-Za-z\d\s]|[^!-~]|$))|(?P<others>\S)",
+        text,
+    )
+    return sum(-(-len(part[0]) // sizes[str(part.lastgroup)]) for part in parts)

@@ -1,0 +1,252 @@
+"""One call from an agent to its answer: plan, approval, pages. Knows the toolkit, and nothing of the protocol."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from attrs import frozen
+
+from msp_core.v1 import (
+    ApprovalRequired,
+    Approvals,
+    Call,
+    Context,
+    Effect,
+    InvalidParameters,
+    MspError,
+    Outcome,
+    PermissionDenied,
+    Planned,
+    Principal,
+    Progress,
+    Proposal,
+    Scope,
+    Surface,
+    Toolkit,
+    UnknownPlugin,
+    call_of,
+    refuse,
+)
+from msp_mcp_server.catalog import Catalog, Offered
+from msp_mcp_server.hygiene import clean
+from msp_mcp_server.pages import Page, page_of, paged_arguments, rows_of
+from msp_mcp_server.results import Reply, page_reply, plan_reply, refusal, whole_reply
+from msp_mcp_server.settings import McpSettings
+
+MOST_ARGUMENTS = 1_000_000
+"""Characters of arguments in one call."""
+
+
+@frozen(kw_only=True)
+class Answer:
+    """What a person said about a plan that was put to them before this call was made again."""
+
+    plan: str
+    approve: bool
+
+
+Ask = Callable[[str, str], Awaitable[bool | None]]
+"""Puts a question about a plan (its id, the text) to a person; None where nobody can be asked."""
+
+
+class Desk:
+    """Serves the calls of every agent of one toolkit."""
+
+    def __init__(self, toolkit: Toolkit) -> None:
+        self.toolkit = toolkit
+        self.settings = toolkit.settings(McpSettings)
+        self.catalog = Catalog(toolkit, self.settings.page)
+        self._zone = ZoneInfo(toolkit.config.general.timezone)
+
+    def local(self) -> Principal:
+        """Return the caller on stdio: whoever runs this process."""
+        return Principal(
+            actor=self.toolkit.context().actor, scope=Scope(), read_only=self.settings.read_only
+        )
+
+    def context(self, caller: Principal, progress: Progress | None = None) -> Context:
+        """Return the context of a call; what the caller may do comes from its key, never from an argument."""
+        return self.toolkit.context(
+            actor=caller.actor,
+            scope=caller.scope,
+            surface=Surface.MCP,
+            read_only=caller.read_only or self.settings.read_only,
+            progress=progress,
+        )
+
+    async def call(
+        self,
+        caller: Principal,
+        one: Offered,
+        arguments: Mapping[str, Any],
+        *,
+        progress: Progress | None = None,
+        ask: Ask | None = None,
+        answer: Answer | None = None,
+    ) -> Reply:
+        """Make a call; every failure is an answer. Only a cancellation is raised."""
+        try:
+            return await self._call(caller, one, arguments, progress, ask, answer)
+        except MspError as error:
+            return refusal(error)
+
+    async def unknown(self, caller: Principal, name: str) -> None:
+        """Note in the audit trail that somebody called a tool that does not exist."""
+        ctx = self.context(caller)
+        guard = await self.toolkit.guard()
+        if guard is not None:
+            call = Call(
+                tool=clean(name)[:LONGEST_UNKNOWN],
+                effect=Effect.READ,
+                surface=ctx.surface,
+                actor=ctx.actor,
+                scope=ctx.scope,
+                correlation_id=ctx.correlation_id,
+                started_at=ctx.now(),
+                dry_run=False,
+            )
+            await guard.record(
+                call, Outcome(status="refused", duration_ms=0, error_code="NOT_FOUND")
+            )
+
+    async def _call(
+        self,
+        caller: Principal,
+        one: Offered,
+        arguments: Mapping[str, Any],
+        progress: Progress | None,
+        ask: Ask | None,
+        answer: Answer | None,
+    ) -> Reply:
+        ctx = self.context(caller, progress)
+        rest = dict(arguments)
+        plan = rest.pop("plan", "") if one.planned else ""
+        try:
+            page = self._checked(one, rest, plan)
+        except InvalidParameters as error:
+            await refuse(one.tool, _short(arguments), ctx, error)
+        if page is not None:
+            rest = paged_arguments(one, page)
+        if one.planned and not plan:
+            planned = await self._planned(caller, one, rest, ask, answer)
+            if isinstance(planned, Reply):
+                return planned
+            plan = planned
+        ctx.plan = plan
+        result = await self.toolkit.call(one.tool.name, rest, ctx=ctx)
+        return self._reply(one, page, result, ctx)
+
+    def _checked(self, one: Offered, arguments: Mapping[str, Any], plan: Any) -> Page | None:
+        if _size(arguments) > MOST_ARGUMENTS:
+            raise InvalidParameters(
+                f"{one.tool.name}: the arguments are too long",
+                suggestion=f"At most {MOST_ARGUMENTS} characters are taken.",
+            )
+        if not isinstance(plan, str):
+            raise InvalidParameters(
+                f"{one.tool.name}: plan: expected text",
+                suggestion=f"Look at the input schema of {one.name}.",
+            )
+        known = one.input["properties"]
+        unknown = [name for name in arguments if name not in known]
+        if unknown:
+            raise InvalidParameters(
+                f"{one.tool.name}: {clean(unknown[0])[:40]}: unknown parameter "
+                f"(known: {', '.join(known) or 'none'})",
+                suggestion=f"Look at the input schema of {one.name}.",
+            )
+        return page_of(one, arguments, self.settings.page) if one.rows else None
+
+    def _reply(self, one: Offered, page: Page | None, result: Any, ctx: Context) -> Reply:
+        raw = getattr(result, "mcp_result", None)
+        if raw is not None:
+            return Reply(text="", raw=raw)
+        notes = list(ctx.warnings)
+        if ctx.read_only and one.tool.effect is Effect.RECORD:
+            notes.append("Read-only: nothing was recorded.")
+        if page is not None:
+            return page_reply(one, page, rows_of(one, page, result), notes, self._zone)
+        return whole_reply(one, result, notes, self._zone)
+
+    async def _planned(
+        self,
+        caller: Principal,
+        one: Offered,
+        arguments: dict[str, Any],
+        ask: Ask | None,
+        answer: Answer | None,
+    ) -> Reply | str:
+        """Plan the call. Return the plan for its caller, or the id of one that a person has just approved."""
+        try:
+            approvals = await self.toolkit.get(Approvals)
+        except UnknownPlugin:
+            raise PermissionDenied(
+                f"{one.tool.name} may change something, and nobody is here to approve it.",
+                suggestion="Install access control: pip install msp-access",
+            ) from None
+        call = call_of(one.tool, arguments, self.context(caller))
+        if answer is not None:
+            return await self._decided(approvals, call, answer)
+        dry = self.context(caller)
+        dry.dry_run = True
+        await self.toolkit.call(one.tool.name, arguments, ctx=dry)
+        proposal = await approvals.propose(call, dry.planned)
+        if not proposal.person:
+            return plan_reply(one, proposal, dry.planned)
+        said = None
+        if ask is not None and self.settings.elicitation:
+            said = await ask(proposal.id, question(one, proposal, dry.planned, arguments))
+        if said is None:
+            raise self._approval_required(one, proposal, dry.planned)
+        return await self._decided(approvals, call, Answer(plan=proposal.id, approve=said))
+
+    async def _decided(self, approvals: Approvals, call: Call, answer: Answer) -> str:
+        by = f"asked through the agent of {call.actor.id}"
+        await approvals.decide(call, answer.plan, approve=answer.approve, by=by)
+        if answer.approve:
+            return answer.plan
+        raise PermissionDenied(
+            f"{call.tool}: the person who was asked said no.",
+            suggestion="Do not try again; ask them what they want instead.",
+            plan=answer.plan,
+        )
+
+    def _approval_required(
+        self, one: Offered, proposal: Proposal, planned: list[Planned]
+    ) -> ApprovalRequired:
+        return ApprovalRequired(
+            f"{one.tool.name} needs a person's approval: {proposal.reason}",
+            suggestion=f"Ask somebody to run: msp-toolkit approval approve {proposal.id} - then make "
+            f'the same call with "plan": "{proposal.id}".',
+            plan=proposal.id,
+            expires_at=proposal.expires_at.isoformat(timespec="seconds"),
+            changes=[change.preview for change in planned],
+        )
+
+
+LONGEST_UNKNOWN = 100
+
+
+def question(
+    one: Offered, proposal: Proposal, planned: list[Planned], arguments: Mapping[str, Any]
+) -> str:
+    """Return what a person is asked: our own words about our own plan."""
+    changes = "\n".join(f"- {clean(change.preview)}" for change in planned[:20])
+    more = f"\n- and {len(planned) - 20} more" if len(planned) > 20 else ""
+    given = clean(json.dumps(arguments, ensure_ascii=False))[:500]
+    return (
+        f"An agent wants to call {one.name} with {given}. {clean(one.description)}. "
+        f"It would:\n{changes or '- not known before'}{more}\n\n"
+        f"You are asked because {proposal.reason}. Approve?"
+    )
+
+
+def _size(arguments: Mapping[str, Any]) -> int:
+    return len(json.dumps(arguments, ensure_ascii=False, default=str))
+
+
+def _short(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return arguments for the audit trail, without those that are too long for it."""
+    size = _size(arguments)
+    return arguments if size <= MOST_ARGUMENTS else {"arguments": f"{size} characters"}

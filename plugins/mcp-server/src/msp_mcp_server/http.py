@@ -1,0 +1,180 @@
+"""Serve agents over Streamable HTTP: this machine only, unless keys and names of hosts are configured."""
+
+import ipaddress
+import json
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+
+from msp_core.v1 import ConfigError, Keys, Principal, UnknownPlugin
+from msp_mcp_server.desk import Desk
+from msp_mcp_server.server import PRINCIPAL, build
+
+log = logging.getLogger(__name__)
+
+PATH = "/mcp"
+LARGEST_BODY = 2 * 1024 * 1024
+_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+async def serve(desk: Desk, host: str, port: int, *, started: Callable[[str], None]) -> None:
+    """Serve until the process is told to stop; raise ConfigError before listening where that would not be safe."""
+    keys = await _keys(desk)
+    needs_key = keys is not None and await keys.any()
+    if not is_loopback(host):
+        _require_safe(desk, host, needs_key=needs_key)
+    app = build(desk).streamable_http_app(
+        streamable_http_path=PATH,
+        host=host,
+        transport_security=_security(desk),
+        max_request_body_size=LARGEST_BODY,
+    )
+    front = Front(app, desk, keys)
+    config = uvicorn.Config(
+        front,
+        host=host,
+        port=port,
+        http="h11",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = Announcing(config, started)
+    await server.serve()
+
+
+class Announcing(uvicorn.Server):
+    """Says where it listens once it does."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._announce = started
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        for one in self.servers:
+            for socket in one.sockets:
+                host, port = socket.getsockname()[:2]
+                name = f"[{host}]" if ":" in host else host
+                self._announce(f"http://{name}:{port}{PATH}")
+
+
+class Front:
+    """Finds out who calls before anything else looks at the request."""
+
+    def __init__(self, app: App, desk: Desk, keys: Keys | None) -> None:
+        self._app = app
+        self._desk = desk
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401 to a wrong key, and to none where keys are in use; pass everything else on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["path"] == "/healthz":
+            await _plainly(send, 200, {"status": "ok"})
+            return
+        principal = await self._principal(_headers(scope))
+        if principal is None:
+            await _plainly(
+                send,
+                401,
+                {
+                    "error": {
+                        "code": "AUTHENTICATION_FAILED",
+                        "message": "A valid key is needed.",
+                        "details": {
+                            "suggestion": "Send Authorization: Bearer KEY; make one with: "
+                            "msp-toolkit key create NAME"
+                        },
+                    }
+                },
+                [(b"www-authenticate", b'Bearer realm="msp-toolkit"')],
+            )
+            return
+        scope[PRINCIPAL] = principal
+        await self._app(scope, receive, send)
+
+    async def _principal(self, headers: dict[str, str]) -> Principal | None:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        key = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        if "authorization" in headers or "x-api-key" in headers:
+            return await self._keys.principal(key) if self._keys is not None and key else None
+        if self._keys is not None and await self._keys.any():
+            return None
+        return self._desk.local()
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+async def _keys(desk: Desk) -> Keys | None:
+    try:
+        return await desk.toolkit.get(Keys)
+    except UnknownPlugin:
+        return None
+
+
+def _require_safe(desk: Desk, host: str, *, needs_key: bool) -> None:
+    missing = []
+    if not needs_key:
+        missing.append("a key (msp-toolkit key create NAME)")
+    if not desk.settings.allowed_hosts:
+        missing.append("mcp.allowed_hosts")
+    if missing:
+        raise ConfigError(
+            f"Others than this machine could reach {host}, and it lacks {' and '.join(missing)}.",
+            suggestion="Listen on 127.0.0.1, or configure what is missing.",
+        )
+
+
+def _security(desk: Desk) -> TransportSecuritySettings:
+    """Answer only to names of this machine and those configured: a web page elsewhere must not reach in."""
+    settings = desk.settings
+    hosts = [*_LOCAL_HOSTS, *settings.allowed_hosts]
+    origins = [f"http://{name}:*" for name in _LOCAL_HOSTS]
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=True,
+        allowed_hosts=[form for name in hosts for form in (name, f"{name}:*")],
+        allowed_origins=[*origins, *settings.allowed_origins],
+    )
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+    }
+
+
+async def _plainly(
+    send: Send, status: int, data: Any, headers: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    body = json.dumps(data).encode()
+    kind = (b"content-type", b"application/json")
+    length = (b"content-length", str(len(body)).encode())
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [kind, length, *(headers or [])],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,201 @@
+"""A tool's result as agents get it: compact data that fits the output schema, and a short text for people."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from attrs import frozen
+
+from msp_core.v1 import (
+    Column,
+    Display,
+    Format,
+    Listing,
+    MspError,
+    Planned,
+    Proposal,
+    mask_data,
+    plain,
+    render,
+)
+from msp_mcp_server.catalog import Offered
+from msp_mcp_server.hygiene import UNTRUSTED, clean, cleaned, untrusted_fields
+from msp_mcp_server.pages import Page
+
+LONGEST_TEXT = 25_000
+_TITLES = ("name", "title", "what")
+"""Columns that say what a row is, for its first line."""
+_LONGEST_LIST = 20
+"""Entries of a list inside a whole; how many there are is said."""
+
+
+@frozen(kw_only=True)
+class Reply:
+    """What a call answers with. An error has no data, so that no client holds it against the output schema."""
+
+    text: str
+    data: Mapping[str, Any] | None = None
+    untrusted: tuple[str, ...] = ()
+    error: bool = False
+    raw: Mapping[str, Any] | None = None
+    """The protocol's own result, from a tool that made one."""
+
+
+def refusal(error: MspError) -> Reply:
+    """Return an error in the shape every surface gives."""
+    data = {"error": cleaned(mask_data(plain(error.as_dict())))}
+    return Reply(text=json.dumps(data, ensure_ascii=False, separators=(",", ":")), error=True)
+
+
+def page_reply(
+    one: Offered, page: Page, found: Listing[Any], notes: Sequence[str], zone: ZoneInfo
+) -> Reply:
+    """Return one page of a list."""
+    items = [_row(row, page.fields) for row in found.items]
+    after = page.start + len(items)
+    more = bool(items) and after < found.total
+    data: dict[str, Any] = {"items": items, "total": found.total, "has_more": more}
+    if more:
+        data["next_cursor"] = page.cursor(after)
+    said = [clean(note) for note in (*found.notes, *notes)]
+    if said:
+        data["notes"] = said
+    lines = [_heading(one, page, found)]
+    lines += [_numbered(page.start + n, row, zone, page) for n, row in enumerate(found.items, 1)]
+    if more:
+        lines.append(
+            f"Rows {page.start + 1} to {after} of {found.total}; more with cursor {data['next_cursor']}"
+        )
+    return _reply(one, data, "\n\n".join([*lines, *said]))
+
+
+def whole_reply(one: Offered, result: Any, notes: Sequence[str], zone: ZoneInfo) -> Reply:
+    """Return a result that is no list."""
+    data = _compact(cleaned(mask_data(plain(result))))
+    if not isinstance(data, dict):
+        data = {} if data is None else {"result": data}
+    cut: dict[str, str] = {}
+    data = _shortened(data, "", cut)
+    said = [clean(note) for note in notes]
+    if cut:
+        data["cut"] = cut
+        said.append("Not all is shown: " + ", ".join(f"{k} {v}" for k, v in cut.items()) + ".")
+    if said:
+        data["notes"] = [*data.get("notes", []), *said]
+    text = render(result, Format.TABLE, zone=zone)
+    return _reply(one, data, "\n\n".join([clean(text), *said]))
+
+
+def plan_reply(one: Offered, proposal: Proposal, planned: Sequence[Planned]) -> Reply:
+    """Return the plan of a call that its caller may now make."""
+    changes = [clean(change.preview) for change in planned]
+    plan = {
+        "id": proposal.id,
+        "expires_at": proposal.expires_at.isoformat(timespec="seconds"),
+        "changes": changes,
+    }
+    lines = "\n".join(f"- {change}" for change in changes) or "- nothing that can be told before"
+    text = (
+        f"Nothing was changed yet. {one.name} would:\n{lines}\n\n"
+        f'To do it, make the same call with "plan": "{proposal.id}" before {plan["expires_at"]}.'
+    )
+    return _reply(one, {"plan": plan}, text)
+
+
+def _reply(one: Offered, data: dict[str, Any], text: str) -> Reply:
+    untrusted = untrusted_fields(data, one.output)
+    if untrusted:
+        text += "\n\n" + UNTRUSTED.format(fields=", ".join(untrusted))
+    if len(text) > LONGEST_TEXT:
+        more = f"\n\n[{len(text) - LONGEST_TEXT} characters more; the structured result has all.]"
+        text = text[:LONGEST_TEXT] + more
+    return Reply(text=text, data=data, untrusted=untrusted)
+
+
+def _row(row: Any, fields: Sequence[str]) -> dict[str, Any]:
+    data = _compact(cleaned(mask_data(plain(row))))
+    if not isinstance(data, dict):
+        data = {"value": data}
+    return {name: data[name] for name in fields if name in data} if fields else data
+
+
+def _compact(value: Any) -> Any:
+    """Leave out what says nothing: empty texts, empty lists, null."""
+    if isinstance(value, dict):
+        kept = {key: _compact(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item not in (None, "", [], {})}
+    if isinstance(value, list):
+        return [_compact(item) for item in value]
+    return value
+
+
+def _shortened(value: Any, path: str, cut: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _shortened(item, f"{path}.{key}" if path else key, cut)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        if len(value) > _LONGEST_LIST:
+            cut[path] = f"{_LONGEST_LIST} of {len(value)}"
+        return [_shortened(item, path, cut) for item in value[:_LONGEST_LIST]]
+    return value
+
+
+def _heading(one: Offered, page: Page, found: Listing[Any]) -> str:
+    """Say what was found, as in `Found 3 active premium clients:`."""
+    words = [
+        str(value)
+        for name, value in reversed(list(page.arguments.items()))
+        if isinstance(value, str) and "enum" in one.input["properties"].get(name, {})
+    ]
+    group = one.tool.name.partition(".")[0]
+    plural = one.tool.name.rpartition(".")[2] if one.tool.name.endswith("s") else f"{group}s"
+    noun = group if found.total == 1 and plural == f"{group}s" else plural
+    what = " ".join([*words, noun])
+    return f"Found {found.total} {what}:" if found.items else f"Found {found.total} {what}."
+
+
+def _numbered(number: int, row: Any, zone: ZoneInfo, page: Page) -> str:
+    display: Display = getattr(type(row), "DISPLAY", None) or Display()
+    columns = [
+        one
+        for one in display.columns
+        if not page.fields or one.path.partition(".")[0] in page.fields
+    ]
+    if not columns:
+        return f"{number}. {json.dumps(_row(row, page.fields), ensure_ascii=False)}"
+    name = next((one for one in columns if one.path in _TITLES), columns[0])
+    lines = [f"{number}. {_cell(row, name, zone)}"]
+    for column in columns:
+        text = "" if column is name else _cell(row, column, zone)
+        if text:
+            title = column.title or column.path.rpartition(".")[2].replace("_", " ").capitalize()
+            lines.append(f"   - {title}: {text}")
+    return "\n".join(lines)
+
+
+def _cell(row: Any, column: Column, zone: ZoneInfo) -> str:
+    value = row
+    for name in column.path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    if column.format is not None:
+        value = column.format(value)
+    return " ".join(clean(str(mask_data(_word(value, zone)))).split())
+
+
+def _word(value: Any, zone: ZoneInfo) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, datetime):
+        return value.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(_word(item, zone) for item in value)
+    return str(plain(value))
