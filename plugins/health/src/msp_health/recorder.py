@@ -12,7 +12,7 @@ from msp_core.v1 import CheckResult, Metric, Previous, Status
 from msp_health.api import CHANGED, STANDING
 from msp_health.attempts import JUDGED, Standing, advance
 from msp_health.evaluator import Outcome
-from msp_health.runs import Claim, hold
+from msp_health.runs import Claim, forgotten_in, hold
 from msp_health.tables import HealthCheckRow, HealthRunRow, LatestStatus, rows_of
 from msp_store.api import Tx
 
@@ -21,6 +21,9 @@ NEW = Standing()
 STATUS = {status.value: status for status in Status}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_SEQ_ROOM = 1000
+"""A device that was forgotten and is back has no number to go on from; one run gives it one number. So counting on from
+its run's id times this comes after all numbers there were."""
 _EVENT_SIZE = 500
 _EVENT_MESSAGE = 300
 
@@ -76,7 +79,20 @@ class Latest:
         """Return the last judgement, for recovery levels; None where there never was one."""
         if self.known_status is None:
             return None
-        return Previous(status=self.known_status, data=json.loads(self.known_data or "{}"))
+        return Previous(status=self.known_status, data=_remembered(self.known_data or "{}"))
+
+
+def _remembered(text: str) -> Any:
+    """Read the data of a result; what most checks keep are the same few words, so those are read once."""
+    if "[" in text or text.find("{", 1) >= 0:
+        return json.loads(text)
+    return dict(_flat(text))
+
+
+@lru_cache(maxsize=1024)
+def _flat(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 @define(kw_only=True)
@@ -218,7 +234,7 @@ def _add(
     judged = status in JUDGED
     known = status if judged else (before.known_status if before else None)
     known_data = None if judged else (before.known_data if before else None)
-    seq = before.seq + 1 if before else 1
+    seq = before.seq + 1 if before else run_id * _SEQ_ROOM
     since = before.since if before is not None and before.status is status else now
     hard = standing.hard_status
     batch.latest.append(
@@ -247,14 +263,19 @@ def _add(
 
 
 def write_batch(tx: Tx, claim: Claim, batch: Batch, now: datetime) -> None:
-    """Record a batch: rows, latest status, the run's progress and the events, all or nothing."""
+    """Record a batch: rows, latest status, the run's progress and the events, all or nothing.
+
+    Of a device that was forgotten since the run began the rows alone are recorded.
+    """
     hold(claim)
     if not batch.results:
         return
+    gone = forgotten_in(claim)
+    latest = [row for row in batch.latest if row[1] not in gone] if gone else batch.latest
     tx.insert_many(HealthCheckRow, batch.results, _RESULT_FIELDS)
     tx.upsert_many(
         LatestStatus,
-        batch.latest,
+        latest,
         (*_LATEST_KEY, *_LATEST_REST),
         conflict=_LATEST_KEY,
         update=_LATEST_REST,
@@ -265,7 +286,8 @@ def write_batch(tx: Tx, claim: Claim, batch: Batch, now: datetime) -> None:
     }
     added[HealthRunRow.planned] = HealthRunRow.planned + len(batch.results)
     HealthRunRow.update(added).where(HealthRunRow.id == claim.run_id).execute()
-    for name, changes in ((CHANGED, batch.changed), (STANDING, batch.standing)):
+    for name, heard in ((CHANGED, batch.changed), (STANDING, batch.standing)):
+        changes = [change for change in heard if change["device_id"] not in gone]
         for part in _parts(changes, _EVENT_SIZE):
             clients = sorted({change["client_id"] for change in part})
             payload = {
