@@ -33,6 +33,7 @@ from msp_health.limits import LimitsBook
 from msp_health.planner import Subject, plan_rows, why_unknown
 from msp_health.runs import Claim, close_run, open_run
 from msp_health.settings import HealthSettings
+from msp_health.sweep import _collector_paused
 from msp_store.api import Store
 
 CHECKS = ("cpu", "memory", "disk", "services")
@@ -128,7 +129,8 @@ class Recording:
         self.batches = []
         size = self.settings.chunk_devices * len(CHECKS)
         for start in range(0, len(self.rows), size):
-            await self._chunk(self.rows[start : start + size], claim)
+            with _collector_paused():
+                await self._chunk(self.rows[start : start + size], claim)
         await self.store.write(partial(close_run, claim=claim, finished=True, now=self.ctx.now()))
 
     async def _chunk(self, rows: Sequence[Any], claim: Claim) -> None:
@@ -231,7 +233,7 @@ def _facts(number: int) -> tuple[Any, ...]:
             free_bytes=(5 + number * 7 % 300) * GIB,
             filesystem="NTFS",
         )
-        for letter in "CD"
+        for letter in ("CD" if number % 4 == 0 else "C")  # servers have a second one
     )
     services = tuple(ServiceFact(name=f"svc-{one}", state=ServiceState.RUNNING) for one in range(8))
     return (
