@@ -27,7 +27,7 @@ class Environ:
     def get(self, name: str) -> str | None:
         """Return a variable, or None when it is unset or empty."""
         value = self._process.get(name) or self._dotenv.get(name)
-        if value is None and name != "MSP_CREDENTIALS":
+        if not value and name != "MSP_CREDENTIALS":
             value = self._from_credentials().get(name)
         return value or None
 
