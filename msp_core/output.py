@@ -303,8 +303,12 @@ def _table(
     heads: Sequence[str], cells: Sequence[Sequence[str]], *, colour: bool, width: int | None
 ) -> str:
     last = len(heads) - 1
+    # A terminal gets all of a cell, in as many lines as it needs; the rest gets one line a row
     shown = [
-        [cell if number == last else _cut(cell, _WIDEST_CELL) for number, cell in enumerate(row)]
+        [
+            cell if number == last or width is not None else _cut(cell, _WIDEST_CELL)
+            for number, cell in enumerate(row)
+        ]
         for row in cells
     ]
     kept = [n for n in range(len(heads)) if any(row[n] for row in shown)] or [0]

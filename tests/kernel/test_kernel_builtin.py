@@ -153,9 +153,9 @@ def test_doctor_looks_at_the_workspace(tmp_path: Path, monkeypatch: pytest.Monke
     assert "Free some space" in full.out
     monkeypatch.undo()
     (tmp_path / "config" / "msp-toolkit.toml").write_text("[reporting]\noutput_dri = 'x'\n")
-    wrong = run_cli("--safe-mode", "doctor", cwd=tmp_path)
+    wrong = run_cli("--safe-mode", "doctor", "--json", cwd=tmp_path)
     assert wrong.code == 2
-    assert "output_dri: unknown key (did you mean 'output_dir'?)" in wrong.out.replace("\n", " ")
+    assert "output_dri: unknown key (did you mean 'output_dir'?)" in wrong.out
 
 
 @pytest.mark.anyio

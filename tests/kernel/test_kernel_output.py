@@ -208,3 +208,15 @@ def test_a_schema_is_printed_whole() -> None:
     for format in (Format.JSON, Format.TABLE):
         shown = json.loads(render(schema, format, zone=BERLIN))
         assert shown["properties"]["password"] == {"type": "string", "default": "********"}
+
+
+def test_a_terminal_shows_all_of_a_long_cell_and_a_pipe_one_line_a_row() -> None:
+    """Between words on a terminal; elsewhere a long cell that is not the last one is cut."""
+    long = " ".join(f"word{number}" for number in range(30))
+    rows = listing(Row(long, CLIENT.created_at, Status.OK))
+    piped = render(rows, Format.TABLE, zone=BERLIN).splitlines()
+    assert len(piped) == 2
+    assert "…" in piped[1]
+    shown = render(rows, Format.TABLE, zone=BERLIN, width=80)
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert set(long.split()) <= set(shown.split())
