@@ -70,6 +70,7 @@ TOOLS: dict[str, list[dict[str, Any]] | str] = {
     "device.add": [{"client": THEIRS, "name": "x", "via": "rmm", "address": "y"}],
     "device.deploy-agent": [{"client": THEIRS}],
     "device.exec": [{"device": "{their_device}", "command": ["hostname"]}],
+    "device.forget": [{"device": "{their_device}"}],
     "device.link": [{"device": "{their_device}", "instance": "rmm", "external_id": "1"}],
     "device.list": [NOTHING, {"client": THEIRS}, {"client": OURS}, {"search": "birch"}],
     "device.show": [{"device": "{their_device}"}, {"device": "{our_device}"}],
@@ -191,6 +192,10 @@ METHODS: dict[str, list[Ask] | str] = {
     "msp_inventory.api:Inventory.add_device": [
         lambda s, c, _: s.add_device(c, THEIRS, "x", instance="rmm", external_id="z")
     ],
+    "msp_inventory.api:Inventory.forget_device": [
+        lambda s, c, n: s.forget_device(c, n["their_device"])
+    ],
+    "msp_inventory.api:Inventory.missing": [lambda s, c, _: s.missing(c, [OURS, THEIRS])],
     "msp_inventory.api:Inventory.sync": [lambda s, c, _: s.sync(c, ["rmm"])],
     "msp_http.api:HttpClients.client": "speaks to vendors; has no rows",
     "msp_http.api:HttpClients.counters": "counts requests; has no rows",

@@ -191,7 +191,7 @@ async def test_filters_and_scope(open_world):
     clock.now += timedelta(hours=5)
     assert [row[2] for row in await states(toolkit)] == ["critical", "warning"]
     assert len(await states(toolkit, client="c1")) == 1
-    assert len(await states(toolkit, client_option="c1", severity="critical")) == 0
+    assert len(await states(toolkit, client="c1", severity="critical")) == 0
     assert await states(toolkit, since="4h") == []
     assert len(await states(toolkit, since="2026-03-01T11:00:00Z")) == 2
     scoped = toolkit.context(scope=Scope(clients=frozenset({"c1"})))

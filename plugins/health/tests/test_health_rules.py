@@ -369,7 +369,7 @@ def test_settled_rows_need_no_facts():
     """A missing device is UNKNOWN, one that a check does not fit is SKIPPED, a broken plugin's check is ERROR."""
     gone = subject("gone", missing_since=NOW)
     [row] = plan_rows([DISK], [gone], {"c": NO_LIMITS})
-    assert row.settled == (Status.UNKNOWN, "no console lists the device since 2026-03-01 00:00 UTC")
+    assert row.settled == (Status.UNKNOWN, "not listed by any console since 2026-03-01 00:00 UTC")
     [row] = plan_rows([check(applies=lambda device: "a printer")], [subject()], {"c": NO_LIMITS})
     assert row.settled == (Status.SKIPPED, "a printer")
     broken = CheckSpec(

@@ -32,6 +32,11 @@ class OpenAlert:
     stale: bool = False
 
 
+def key_of(device_id: str, check: str) -> str:
+    """Return the key of what a check may find wrong with a device."""
+    return f"health:{device_id}:{check}"
+
+
 @frozen(kw_only=True)
 class Change:
     """What health says about one check on one device. `status` is the hard one: never UNKNOWN.
@@ -67,7 +72,7 @@ class Change:
     @property
     def key(self) -> str:
         """The problem it is about."""
-        return f"health:{self.device_id}:{self.check}"
+        return key_of(self.device_id, self.check)
 
     @property
     def text(self) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from msp_alerts.api import OPENED, RESOLVED, UPDATED
-from msp_alerts.ledger import Change, Effect, OpenAlert, apply
+from msp_alerts.ledger import Change, Effect, OpenAlert, apply, key_of
 from msp_alerts.tables import AlertCursor, AlertRow
 from msp_clients.api import Clients
 from msp_core.v1 import Actor, ClientStatus, Context, Event
@@ -32,6 +32,46 @@ async def hear(ctx: Context, event: Event) -> None:
     await store.write(partial(_apply_all, changes=changes, told=told, now=ctx.now()))
 
 
+async def forget(ctx: Context, event: Event) -> None:
+    """Resolve what is open about devices that a person is done with; hearing it again, or late, does nothing more."""
+    ended = {
+        key_of(one["device_id"], one["check"]): int(one["seq"]) for one in event.payload["ended"]
+    }
+    store = await ctx.toolkit.get(Store)
+    await store.write(partial(_forget_all, ended=ended, now=ctx.now()))
+
+
+def _forget_all(tx: Tx, ended: Mapping[str, int], now: datetime) -> None:
+    keys = sorted(ended)
+    newer = {
+        row.key
+        for row in AlertCursor.select().where(AlertCursor.key.in_(keys))
+        if row.seq > ended[row.key]
+    }  # the device is back
+    over = [key for key in keys if key not in newer]
+    heard = []
+    for row in AlertRow.select().where(AlertRow.key.in_(over), AlertRow.resolved_at.is_null()):
+        row.resolved_at = row.updated_at = now
+        row.stale = False
+        row.note = row.note or "The device was forgotten."
+        row.save()
+        if not row.muted:
+            heard.append((row.id, row.client_id))
+    _move_cursors(tx, {key: ended[key] for key in over})
+    if heard:
+        tx.emit(RESOLVED, event_payload(heard))
+
+
+def _move_cursors(tx: Tx, seqs: Mapping[str, int]) -> None:
+    tx.upsert_many(
+        AlertCursor,
+        list(seqs.items()),
+        (AlertCursor.key, AlertCursor.seq),
+        conflict=(AlertCursor.key,),
+        update=(AlertCursor.seq,),
+    )
+
+
 def _apply_all(tx: Tx, changes: Sequence[Change], told: set[str], now: datetime) -> None:
     keys = sorted({change.key for change in changes})
     cursors = {row.key: row.seq for row in AlertCursor.select().where(AlertCursor.key.in_(keys))}
@@ -49,13 +89,7 @@ def _apply_all(tx: Tx, changes: Sequence[Change], told: set[str], now: datetime)
         alert_id, effect = _apply_one(rows, change, muted=muted, now=now)
         if effect is not Effect.NOTHING and not muted:
             effects.setdefault(effect, []).append((alert_id, change.client_id))
-    tx.upsert_many(
-        AlertCursor,
-        list(moved.items()),
-        (AlertCursor.key, AlertCursor.seq),
-        conflict=(AlertCursor.key,),
-        update=(AlertCursor.seq,),
-    )
+    _move_cursors(tx, moved)
     for effect, heard in effects.items():
         tx.emit(_EVENTS[effect], event_payload(heard))
 

@@ -49,6 +49,9 @@ def msp_subscribers() -> Iterable[Subscriber]:
     """Hear what health recorded."""
     yield Subscriber(id="alerts.changed", event="health.changed", run="msp_alerts.listener:hear")
     yield Subscriber(id="alerts.standing", event="health.standing", run="msp_alerts.listener:hear")
+    yield Subscriber(
+        id="alerts.forgotten", event="health.forgotten", run="msp_alerts.listener:forget"
+    )
 
 
 @hookimpl

@@ -14,7 +14,6 @@ from msp_core.v1 import (
     Listing,
     Param,
     Severity,
-    Spelling,
 )
 
 AlertId = Annotated[str, Doc("The alert's id, as `alert list` shows it."), Param(arg=True)]
@@ -31,9 +30,6 @@ async def list_alerts(
         str | None, Doc("Filter by client ID"), Param(arg=True, mcp="client_id")
     ] = None,
     *,
-    client_option: Annotated[
-        str | None, Doc("The same, as an option."), Param(cli=(Spelling("--client"),), mcp="client")
-    ] = None,
     severity: Annotated[Severity | None, Doc("Filter by severity")] = None,
     since: Annotated[
         str | None, Doc("ISO datetime to get alerts since; also 2d, 3h or 08:00 for so long ago.")
@@ -49,14 +45,11 @@ async def list_alerts(
     An acknowledgement that has expired counts as open again. `stale` marks a problem that the last sweep could not look
     at: it may be over, or worse.
     """
-    if client is not None and client_option is not None and client != client_option:
-        raise InvalidParameters("Two different clients are named.", suggestion="Name one.")
     if not 1 <= limit <= 10_000:
         raise InvalidParameters("The limit is 1 to 10000.")
-    ref = client or client_option
     client_id = None
-    if ref is not None:
-        client_id = (await (await ctx.get(Clients)).get(ctx, ref, include_deleted=True)).id
+    if client is not None:
+        client_id = (await (await ctx.get(Clients)).get(ctx, client, include_deleted=True)).id
     begin = parse_moment(since, ctx.now(), _zone(ctx), ahead=False) if since else None
     alerts = await ctx.get(Alerts)
     return await alerts.list(

@@ -7,6 +7,10 @@ check, so a receiver can tell an old event from a new one whatever the clocks sa
 `health.changed`: the hard status of these checks changed (`previous` is the hard status before, None at first).
 `health.standing`: these problems are still there, with today's message; `stale` is true where this sweep could not
 look, so that what is known is from before.
+
+A third one tells what ended: `health.forgotten`, `{"client_ids", "ended": [{client_id, device_id, check, seq}]}`: a
+person is done with these devices, and nothing is known of them any more. `seq` is that of the last result; should the
+device come back, its results are numbered from a higher one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +33,7 @@ from msp_core.v1 import (
 
 CHANGED = "health.changed"
 STANDING = "health.standing"
+FORGOTTEN = "health.forgotten"
 
 
 def utc_text(moment: datetime | None) -> str:
@@ -43,6 +48,21 @@ def said_by(instance: str, reason: str) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def unlisted(since: datetime) -> str:
+    """Say why nothing is known of a missing device."""
+    return f"not listed by any console since {utc_text(since)}"
+
+
+def missing_note(device_ids: Sequence[str]) -> str:
+    """Say that no console lists these devices any more, and how to be done with them."""
+    names = ", ".join(device_ids[:5])
+    more = f" and {len(device_ids) - 5} more" if len(device_ids) > 5 else ""
+    return (
+        f"No console lists {names}{more} any more, so nothing is known of what runs there. "
+        f"Gone for good? msp-toolkit device forget {device_ids[0]}"
+    )
 
 
 @frozen(kw_only=True)
@@ -129,7 +149,7 @@ class HealthRun:
 
     run_id: str
     state: str
-    """`finished`, `interrupted`, or `not recorded` for a dry run and read-only mode."""
+    """`finished`, `interrupted`, or `not recorded` for limits of one call, a dry run and read-only mode."""
     planned: int
     counts: Counts
     clients: int
@@ -312,10 +332,10 @@ class Health(Protocol):
     ) -> HealthRun:
         """Check the devices of these clients (None: of all in scope) and record what was found.
 
-        `types` are check ids or aliases (none: all). `limits_override` has the highest precedence. `resume` finishes
-        the newest run that was cut short: its own selection, only what it has not recorded. In a dry run and in
-        read-only mode everything is read and judged, nothing recorded. Raises Conflict when another run is checking
-        the same client.
+        `types` are check ids or aliases (none: all). `limits_override` has the highest precedence and asks "what if":
+        as in a dry run and in read-only mode everything is read and judged, nothing recorded. `resume` finishes the
+        newest run that was cut short: its own selection, only what it has not recorded. Raises Conflict when another
+        run is checking the same client.
         """
         ...
 
@@ -349,13 +369,16 @@ class Health(Protocol):
         ...
 
     async def status(self, ctx: Context, client_id: str) -> ClientStatusSummary:
-        """Return the newest result of every device and check of one client."""
+        """Return the newest result of every device and check of one client.
+
+        What was OK on a device that no console lists any more is UNKNOWN, also before the next sweep says so.
+        """
         ...
 
     async def statuses(
         self, ctx: Context, client_ids: Sequence[str]
     ) -> tuple[ClientStatusSummary, ...]:
-        """Return the counts of many clients in one query, without the single results."""
+        """Return the same counts for many clients, without the single results."""
         ...
 
     async def checks(self, ctx: Context, client_id: str | None = None) -> Listing[CheckInfo]:

@@ -1,13 +1,12 @@
 """The plan: which check runs on which device with which limits, and which source is asked for its facts. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from attrs import define, field, frozen
 
 from msp_core.v1 import Device, Granularity, Mode, Status, Target, watched
-from msp_health.api import said_by
+from msp_health.api import said_by, unlisted
 from msp_health.catalog import VANTAGE, Catalog, CheckSpec, SourceSpec, fact_id
 from msp_health.facts import FactBook
 from msp_health.limits import ClientLimits, LimitsProblem
@@ -87,8 +86,8 @@ def _plan(check: CheckSpec, subject: Subject, limits: ClientLimits) -> Row:
     if check.broken:
         return Row(subject=subject, check=check, settled=(Status.ERROR, check.broken))
     if device.missing_since is not None:
-        gone = f"no console lists the device since {_day(device.missing_since)}"
-        return Row(subject=subject, check=check, settled=(Status.UNKNOWN, gone))
+        gone = (Status.UNKNOWN, unlisted(device.missing_since))
+        return Row(subject=subject, check=check, settled=gone)
     merged = limits.get(check, device.id)
     if isinstance(merged, LimitsProblem):
         return Row(subject=subject, check=check, settled=(Status.ERROR, merged.reason))
@@ -103,10 +102,6 @@ def _plan(check: CheckSpec, subject: Subject, limits: ClientLimits) -> Row:
             subject=subject, check=check, limits=merged, settled=(Status.SKIPPED, str(reason))
         )
     return Row(subject=subject, check=check, limits=merged, requests=requests)
-
-
-def _day(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
 class Router:

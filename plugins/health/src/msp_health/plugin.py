@@ -8,6 +8,7 @@ from msp_core.v1 import (
     Migrations,
     Service,
     Settings,
+    Subscriber,
     Tool,
     hookimpl,
 )
@@ -71,6 +72,14 @@ def msp_migrations() -> Iterable[Migrations]:
         package="msp_health.migrations",
         after=("store",),
         prune="msp_health.queries:prune",
+    )
+
+
+@hookimpl
+def msp_subscribers() -> Iterable[Subscriber]:
+    """Hear what the inventory no longer knows."""
+    yield Subscriber(
+        id="health.forgotten", event="inventory.forgotten", run="msp_health.forgetting:hear"
     )
 
 

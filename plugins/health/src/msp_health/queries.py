@@ -90,8 +90,10 @@ def summary_of(client_id: str, results: tuple[CheckResult, ...]) -> ClientStatus
     )
 
 
-def read_counts(tx: Tx, client_ids: Sequence[str]) -> tuple[ClientStatusSummary, ...]:
-    """Return the counts of these clients, in the order asked."""
+def read_counts(
+    tx: Tx, client_ids: Sequence[str], missing: Sequence[str] = ()
+) -> tuple[ClientStatusSummary, ...]:
+    """Return the counts of these clients, in the order asked; an OK on a missing device counts as UNKNOWN."""
     numbers: dict[str, dict[Status, int]] = {}
     newest: dict[str, int] = {}
     devices: dict[str, int] = {}
@@ -116,6 +118,10 @@ def read_counts(tx: Tx, client_ids: Sequence[str]) -> tuple[ClientStatusSummary,
             .group_by(LatestStatus.client_id)
         )
         devices.update(rows_of(tx, counted))
+    for client, number in _ok_on(tx, missing).items():
+        mine = numbers[client]
+        mine[Status.OK] -= number
+        mine[Status.UNKNOWN] = mine.get(Status.UNKNOWN, 0) + number
     return tuple(
         ClientStatusSummary(
             client_id=client,
@@ -125,6 +131,25 @@ def read_counts(tx: Tx, client_ids: Sequence[str]) -> tuple[ClientStatusSummary,
         )
         for client in client_ids
     )
+
+
+def _ok_on(tx: Tx, device_ids: Sequence[str]) -> dict[str, int]:
+    """Count what is OK on these devices, by client."""
+    found: dict[str, int] = {}
+    for part in _parts(device_ids):
+        clients = sorted({device_id.partition("/")[0] for device_id in part})
+        query = (
+            LatestStatus.select(LatestStatus.client_id, fn.COUNT(LatestStatus.check_type))
+            .where(
+                LatestStatus.client_id.in_(clients),
+                LatestStatus.device_id.in_(part),
+                LatestStatus.status == Status.OK.value,
+            )
+            .group_by(LatestStatus.client_id)
+        )
+        for client, number in rows_of(tx, query):
+            found[client] = found.get(client, 0) + number
+    return found
 
 
 def read_history(

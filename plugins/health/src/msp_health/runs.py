@@ -15,6 +15,7 @@ from msp_health.api import Counts
 from msp_health.tables import HealthCheckRow, HealthLease, HealthRunRow, rows_of
 from msp_store.api import Tx, fn
 
+_FORGOTTEN = "forgotten"
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
 HEARTBEAT = timedelta(seconds=5)
 SILENCE = timedelta(seconds=60)
@@ -193,6 +194,24 @@ def hold(claim: Claim) -> None:
             suggestion="What it recorded before stays; the other process goes on.",
             run_id=str(claim.run_id),
         )
+
+
+def note_forgotten(client_id: str, device_id: str) -> None:
+    """Tell the run that is checking a client, if there is one, that a device is no longer to be known of."""
+    lease = HealthLease.get_or_none(HealthLease.client_id == client_id)
+    if lease is None:
+        return
+    run = HealthRunRow.get_or_none(HealthRunRow.id == lease.run_id)
+    if run is not None:
+        gone = {*run.selection.get(_FORGOTTEN, ()), device_id}
+        selection = {**run.selection, _FORGOTTEN: sorted(gone)}
+        HealthRunRow.update(selection=selection).where(HealthRunRow.id == run.id).execute()
+
+
+def forgotten_in(claim: Claim) -> frozenset[str]:
+    """Return the devices that were forgotten since the run began."""
+    run = HealthRunRow.select(HealthRunRow.selection).where(HealthRunRow.id == claim.run_id).get()
+    return frozenset(run.selection.get(_FORGOTTEN, ()))
 
 
 def close_run(tx: Tx, claim: Claim, *, finished: bool, now: datetime) -> Counts:

@@ -18,12 +18,8 @@ class Selection:
     limits_override: Mapping[str, Any] = field(factory=dict)
 
     def as_data(self) -> Mapping[str, Any]:
-        """Return it as kept with the run."""
-        return {
-            "clients": [client.id for client in self.clients],
-            "types": list(self.types),
-            "limits_override": dict(self.limits_override),
-        }
+        """Return it as kept with the run; one with limits of its own is not recorded."""
+        return {"clients": [client.id for client in self.clients], "types": list(self.types)}
 
 
 async def select_clients(

@@ -4,15 +4,19 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from attrs import evolve
+
 from msp_clients.api import Clients
 from msp_core.v1 import (
     Check,
     CheckResult,
     Context,
+    Device,
     InvalidParameters,
     Listing,
     NotFound,
     Period,
+    Status,
     Tier,
     Toolkit,
 )
@@ -23,6 +27,7 @@ from msp_health.api import (
     DailySummary,
     HealthCheckConfig,
     HealthRun,
+    unlisted,
 )
 from msp_health.catalog import Catalog, CheckSpec, fact_id, load_catalog, select
 from msp_health.limits import (
@@ -103,7 +108,7 @@ class HealthService:
     ) -> Listing[CheckResult]:
         """Return recorded results of one client, newest first."""
         ctx.require_client(client_id)
-        named = device is not None and device.startswith(f"{client_id}/")
+        named = _is_id(device, client_id)
         device_id = device if named else await self._device_id(ctx, client_id, device)
         check_id = self._check_id(check)
         titles, store = self._known_titles(), await ctx.get(Store)
@@ -127,19 +132,24 @@ class HealthService:
     ) -> tuple[DailySummary, ...]:
         """Return one summary per day, device and check."""
         ctx.require_client(client_id)
-        device_id = await self._device_id(ctx, client_id, device)
+        named = _is_id(device, client_id)
+        device_id = device if named else await self._device_id(ctx, client_id, device)
         check_id = self._check_id(check)
         store = await ctx.get(Store)
-        return await store.read(
+        days = await store.read(
             lambda tx: queries.read_daily(tx, client_id, period, device_id, check_id)
         )
+        if named and not days:
+            await self._device_id(ctx, client_id, device)  # nothing recorded, or no such device
+        return days
 
     async def status(self, ctx: Context, client_id: str) -> ClientStatusSummary:
         """Return the newest result of every device and check of one client."""
         ctx.require_client(client_id)
+        gone = await (await ctx.get(Inventory)).missing(ctx, [client_id])
         titles, store = self._known_titles(), await ctx.get(Store)
         results = await store.read(lambda tx: queries.read_latest(tx, client_id, titles))
-        return queries.summary_of(client_id, results)
+        return queries.summary_of(client_id, _without_health(results, gone))
 
     async def statuses(
         self, ctx: Context, client_ids: Sequence[str]
@@ -147,8 +157,11 @@ class HealthService:
         """Return the counts of many clients."""
         for client_id in client_ids:
             ctx.require_client(client_id)
+        gone = await (await ctx.get(Inventory)).missing(ctx, client_ids)
         store = await ctx.get(Store)
-        return await store.read(lambda tx: queries.read_counts(tx, client_ids))
+        return await store.read(
+            lambda tx: queries.read_counts(tx, client_ids, [device.id for device in gone])
+        )
 
     async def checks(self, ctx: Context, client_id: str | None = None) -> Listing[CheckInfo]:
         """Return the installed checks and their limits."""
@@ -215,6 +228,30 @@ class HealthService:
             return None
         inventory = await ctx.get(Inventory)
         return (await inventory.device(ctx, device, client_id=client_id)).id
+
+
+def _is_id(device: str | None, client_id: str) -> bool:
+    """Tell whether a device is named by its id: the history also knows those that were forgotten."""
+    return device is not None and device.startswith(f"{client_id}/")
+
+
+def _without_health(
+    results: tuple[CheckResult, ...], missing: Sequence[Device]
+) -> tuple[CheckResult, ...]:
+    """Take the OK from devices that no console lists any more."""
+    if not missing:
+        return results
+    reasons = {one.id: unlisted(one.missing_since) for one in missing if one.missing_since}
+    return tuple(
+        evolve(
+            result,
+            status=Status.UNKNOWN,
+            message=f"{reasons[result.device_id]}; before: {result.message}",
+        )
+        if result.status is Status.OK and result.device_id in reasons
+        else result
+        for result in results
+    )
 
 
 def _info(check: CheckSpec, catalog: Catalog, limits: ClientLimits) -> CheckInfo:

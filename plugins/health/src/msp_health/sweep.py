@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import define, field
 
@@ -22,7 +22,7 @@ from msp_core.v1 import (
     SystemFailure,
     watched,
 )
-from msp_health.api import Counts, HealthRun
+from msp_health.api import Counts, HealthRun, missing_note
 from msp_health.catalog import Catalog, CheckSpec, load_catalog, select
 from msp_health.collector import Collector
 from msp_health.evaluator import Outcome, judge
@@ -56,7 +56,6 @@ from msp_health.settings import HealthSettings
 from msp_inventory.api import Inventory
 from msp_store.api import Outbox, Store, Tx
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 PROBES_KEY = "probes.allowed"
@@ -124,7 +123,7 @@ class Sweep:
             limits.require_call_fits(self._limits[client.id], self._checks, client.id)
         self._checks_of = {c.id: self._own_checks(configs[c.id]) for c in clients}
         subjects = await self._subjects(ids, configs)
-        if not ctx.records:
+        if not ctx.records or self._selection.limits_override:
             return await self._without_record(subjects)
         return await self._recorded(ids, subjects)
 
@@ -133,6 +132,11 @@ class Sweep:
         if idle:
             names = ", ".join(idle[:5]) + (f" and {len(idle) - 5} more" if len(idle) > 5 else "")
             self._notes.append(f"Not checked, because inactive: {names}.")
+
+    def _note_missing(self, subjects: Sequence[Subject]) -> None:
+        gone = [s.device.id for s in subjects if s.device.missing_since is not None]
+        if gone:
+            self._notes.append(missing_note(gone))
 
     def _own_checks(self, config: Mapping[str, Any]) -> tuple[CheckSpec, ...]:
         wanted = config.get(CHECKS_KEY)
@@ -156,7 +160,9 @@ class Sweep:
         return subjects
 
     async def _without_record(self, subjects: list[Subject]) -> HealthRun:
-        why = "dry run" if self._ctx.dry_run else "read-only mode"
+        why = "limits of this call alone"
+        if not self._ctx.records:
+            why = "dry run" if self._ctx.dry_run else "read-only mode"
         self._notes.append(f"Nothing was recorded and nobody was told: {why}.")
         devices = len(subjects)
         collector = await self._check(subjects)
@@ -183,7 +189,7 @@ class Sweep:
         finally:
             heart.cancel()
             await asyncio.wait({heart})
-        counts = await self._write(
+        counts = await self._store.write(
             partial(close_run, claim=claim, finished=True, now=self._ctx.now())
         )
         self._findings.counts = counts
@@ -227,6 +233,7 @@ class Sweep:
         self, subjects: list[Subject], heart: "asyncio.Task[None] | None" = None
     ) -> Collector:
         ctx, settings = self._ctx, self._settings
+        self._note_missing(subjects)
         router = Router(self._catalog, dry_run=ctx.dry_run)
         book = FactBook(ctx.now(), settings.max_age)
         ids = list(dict.fromkeys(s.device.client_id for s in subjects))
@@ -342,9 +349,6 @@ class Sweep:
                 retried = True
                 await asyncio.sleep(pause)
 
-    async def _write(self, fn: Callable[[Tx], T]) -> T:
-        return await self._store.write(fn)
-
     def _result(self, state: str, collector: Collector, devices: int) -> HealthRun:
         counts: Counts = self._findings.counts
         if not counts.total:
@@ -392,6 +396,5 @@ async def resume(ctx: Context) -> Sweep:
     selection = Selection(
         clients=tuple(listing.items),
         types=tuple(kept["types"]),
-        limits_override=kept["limits_override"],
     )
     return Sweep(ctx, selection, unfinished)

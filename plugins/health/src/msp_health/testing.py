@@ -191,6 +191,12 @@ class WorldInventory:
         for client_id in client_ids:
             yield client_id, _world.devices.get(client_id, ())
 
+    async def missing(self, ctx: Any, client_ids: Sequence[str]) -> tuple[Device, ...]:
+        """Return the clients' devices that are missing."""
+        del ctx
+        devices = [one.device for client in client_ids for one in _world.devices.get(client, ())]
+        return tuple(device for device in devices if device.missing_since is not None)
+
     async def client_links(
         self, ctx: Any, client_ids: Sequence[str]
     ) -> Mapping[str, Mapping[str, str]]:

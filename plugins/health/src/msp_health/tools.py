@@ -8,6 +8,7 @@ from msp_clients.api import Clients
 from msp_core.v1 import (
     CheckResult,
     Context,
+    Device,
     Doc,
     InvalidParameters,
     Listing,
@@ -20,11 +21,14 @@ from msp_core.v1 import (
 )
 from msp_health.api import (
     CheckInfo,
+    ClientStatusSummary,
     Counts,
     Health,
     HealthRun,
+    missing_note,
 )
 from msp_health.views import HealthStatus, History, StatusLine
+from msp_inventory.api import Inventory
 
 Checks = Annotated[
     Sequence[str],
@@ -56,7 +60,8 @@ async def check(
     """Run health checks for one or all clients.
 
     Collects facts from every console that knows the devices, judges them and records one result for each check on
-    each device. Ends with 0 when all is well, 1 WARNING, 2 CRITICAL, 3 when something is not known.
+    each device. With --threshold it asks "what if": nothing is recorded, and nobody is told. Ends with 0 when all is
+    well, 1 WARNING, 2 CRITICAL, 3 when something is not known.
     """
     if client is not None and (tier is not None or tag is not None):
         raise InvalidParameters(
@@ -119,22 +124,27 @@ async def status(
 ) -> HealthStatus:
     """Show the last known health of one client, device by device, or of all clients."""
     clients, health = await ctx.get(Clients), await ctx.get(Health)
+    inventory = await ctx.get(Inventory)
     if client is not None:
         found = await clients.get(ctx, client)
-        return _by_device(await health.status(ctx, found.id))
+        gone = await inventory.missing(ctx, [found.id])
+        return _by_device(await health.status(ctx, found.id), gone)
     listing = await clients.list(ctx, tier=tier, tag=tag)
-    summaries = await health.statuses(ctx, [one.id for one in listing.items])
+    ids = [one.id for one in listing.items]
+    summaries = await health.statuses(ctx, ids)
     lines = [
         StatusLine(name=s.client_id, status=s.status, counts=s.counts, checked_at=s.checked_at)
         for s in summaries
         if s.checked_at is not None
     ]
     never = [s.client_id for s in summaries if s.checked_at is None]
-    notes = (f"Never checked: {', '.join(never[:10])}.",) if never else ()
-    return HealthStatus(lines=_worst_first(lines), counts=_sum(lines), notes=notes)
+    notes = [f"Never checked: {', '.join(never[:10])}."] if never else []
+    if gone := await inventory.missing(ctx, ids):
+        notes.append(missing_note([device.id for device in gone]))
+    return HealthStatus(lines=_worst_first(lines), counts=_sum(lines), notes=tuple(notes))
 
 
-def _by_device(summary: Any) -> HealthStatus:
+def _by_device(summary: ClientStatusSummary, gone: Sequence[Device]) -> HealthStatus:
     devices: dict[str, list[CheckResult]] = {}
     for result in summary.results:
         devices.setdefault(result.device_id, []).append(result)
@@ -152,7 +162,8 @@ def _by_device(summary: Any) -> HealthStatus:
                 message="" if good else f"{first.check}: {first.message}",
             )
         )
-    return HealthStatus(lines=_worst_first(lines), counts=summary.counts)
+    notes = (missing_note([device.id for device in gone]),) if gone else ()
+    return HealthStatus(lines=_worst_first(lines), counts=summary.counts, notes=notes)
 
 
 def _worst_first(lines: Sequence[StatusLine]) -> tuple[StatusLine, ...]:

@@ -1,4 +1,8 @@
-"""What other plugins may use of the inventory: the service and what it speaks in."""
+"""What other plugins may use of the inventory: the service and what it speaks in.
+
+Event: `inventory.forgotten`, `{"client_id", "device_id"}`: a person is done with a device. What others keep about it as
+it is now should go; what happened stays. It may be heard late, when a console lists the device again.
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
@@ -18,6 +22,8 @@ from msp_core.v1 import (
     Site,
 )
 from msp_inventory.kinds import LinkKind as LinkKind
+
+FORGOTTEN = "inventory.forgotten"
 
 
 @frozen(kw_only=True)
@@ -177,6 +183,10 @@ class Inventory(Protocol):
         """Return devices of one client (None: of every client in scope), sorted by id."""
         ...
 
+    async def missing(self, ctx: Context, client_ids: Sequence[str]) -> tuple[Device, ...]:
+        """Return the devices of these clients that no console lists any more, sorted by id."""
+        ...
+
     async def device(self, ctx: Context, ref: str, *, client_id: str | None = None) -> Device:
         """Return one device; raise DeviceNotFound with the nearest names of that client."""
         ...
@@ -196,9 +206,10 @@ class Inventory(Protocol):
     def targets(
         self, ctx: Context, client_ids: Sequence[str]
     ) -> AsyncIterator[tuple[str, Sequence[DeviceLinks]]]:
-        """Yield each of these clients with its present devices and their links, in the order asked.
+        """Yield each of these clients with its devices and the links of those listed now, in the order asked.
 
-        A client without devices is yielded with none. Few queries for many clients; memory holds a part at a time.
+        Missing devices are among them, without links: they must not be taken for healthy. A client without devices is
+        yielded with none. Few queries for many clients; memory holds a part at a time.
         """
         ...
 
@@ -240,6 +251,13 @@ class Inventory(Protocol):
         kind: DeviceKind = DeviceKind.OTHER,
     ) -> Device:
         """Record a device that no console lists, reached through `instance` under `external_id` (an SSH address)."""
+        ...
+
+    async def forget_device(self, ctx: Context, device_ref: str) -> Device:
+        """Remove a device that is missing or was added by hand, and emit `inventory.forgotten`; return it as it was.
+
+        Raises Conflict while a console that is synced lists it.
+        """
         ...
 
     async def sync(

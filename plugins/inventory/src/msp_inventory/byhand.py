@@ -1,15 +1,28 @@
-"""Links and devices that a person makes, inside a transaction."""
+"""Links and devices that a person makes, and devices a person is done with, inside a transaction."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from msp_clients.api import free_id, slug
-from msp_core.v1 import ClientNotFound, Conflict, Device, Scope, VendorDevice
+from msp_core.v1 import ClientNotFound, Conflict, Device, InvalidParameters, Scope, VendorDevice
 from msp_inventory import devices, lookup
-from msp_inventory.api import Link, LinkKind
+from msp_inventory.api import FORGOTTEN, Link, LinkKind
 from msp_inventory.sayings import saying
 from msp_inventory.tables import DeviceRow, LinkRow
 from msp_store.api import Tx
+
+
+def checked_external_id(external_id: str) -> str:
+    """Return what somebody typed as a console's id without blanks around it; raise InvalidParameters."""
+    external_id = external_id.strip()
+    if not external_id or len(external_id) > 500 or not external_id.isprintable():
+        raise InvalidParameters(
+            "the console's id is empty or not printable",
+            suggestion="Give the id as the console shows it, or the address for SSH.",
+            parameter="external_id",
+        )
+    return external_id
 
 
 def link_client(tx: Tx, scope: Scope, client_id: str, instance: str, external_id: str) -> Link:
@@ -100,6 +113,42 @@ def add_device(
     _write(tx, link, client_id, saying(made, None))
     devices.rebuild(tx, {device_id}, {device_id: client_id}, default)
     return lookup.find(None, device_id, None)
+
+
+def forget_device(tx: Tx, scope: Scope, device_ref: str, listing: Collection[str]) -> Device:
+    """Remove a device and its links, unless an instance of `listing` (those a sync asks) lists it now."""
+    device = lookup.find(scope.clients, device_ref, None)
+    present = {link.instance for link in lookup.links_of(device.id) if link.missing_since is None}
+    holders = sorted(present & set(listing))
+    if holders:
+        names = " and ".join(holders)
+        verb = "lists" if len(holders) == 1 else "list"
+        raise Conflict(
+            f"{names} {verb} {device.id}",
+            suggestion=f"Remove it there first, then run `msp-toolkit client sync {' '.join(holders)}`; "
+            "a device that no console lists can be forgotten.",
+            instances=holders,
+        )
+    LinkRow.delete().where(
+        (LinkRow.kind == LinkKind.DEVICE) & (LinkRow.our_id == device.id)
+    ).execute()
+    DeviceRow.delete().where(DeviceRow.id == device.id).execute()
+    _settle_doubts(tx, device)
+    tx.emit(FORGOTTEN, {"client_id": device.client_id, "device_id": device.id})
+    return device
+
+
+def _settle_doubts(tx: Tx, gone: Device) -> None:
+    """Take a device that is gone out of what other devices may be the same as."""
+    query: Any = devices.select_links().where(
+        (LinkRow.kind == LinkKind.DEVICE)
+        & (LinkRow.client_id == gone.client_id)
+        & (LinkRow.maybe.cast("TEXT") != "[]")
+    )
+    rows = [list(row) for row in query.tuples() if gone.id in row[6]]
+    for row in rows:
+        row[6] = [device_id for device_id in row[6] if device_id != gone.id]
+    devices.write_links(tx, rows)
 
 
 def _link(instance: str, kind: LinkKind, external_id: str) -> Any:

@@ -72,6 +72,11 @@ def write_links(tx: Tx, rows: Sequence[Sequence[Any]]) -> int:
     )
 
 
+def select_links() -> Any:
+    """Start a query for links, with the values that `write_links` takes."""
+    return LinkRow.select(*_LINK_FIELDS)
+
+
 def rebuild(
     tx: Tx, device_ids: Collection[str], born: Mapping[str, str], default: str | None
 ) -> Rebuilt:

@@ -69,13 +69,14 @@ def client_links(client_ids: Sequence[str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def device_counts(client_ids: Sequence[str]) -> dict[str, int]:
-    """Count the present devices of each client; those without any are left out."""
+def device_counts(client_ids: Sequence[str], *, missing: bool = False) -> dict[str, int]:
+    """Count the present devices of each client, with `missing` all of them; those without any are left out."""
     found: dict[str, int] = {}
     for start in range(0, len(client_ids), _BATCH):
         query: Any = DeviceRow.select(DeviceRow.client_id, fn.COUNT(DeviceRow.id)).where(
             DeviceRow.client_id.in_(client_ids[start : start + _BATCH])
-            & DeviceRow.missing_since.is_null()
         )
+        if not missing:
+            query = query.where(DeviceRow.missing_since.is_null())
         found.update(query.group_by(DeviceRow.client_id).tuples())
     return found

@@ -10,6 +10,7 @@ from msp_inventory.api import DeviceLinks, Link, LinkKind
 from msp_inventory.tables import DeviceRow, LinkRow
 
 Scope = Collection[str] | None
+_BATCH = 500  # ids in one query
 _LINK_FIELDS = (
     LinkRow.instance,
     LinkRow.kind,
@@ -110,8 +111,20 @@ def our_client(scope: Scope, kind: LinkKind, instance: str, external_id: str) ->
     return str(row[0])
 
 
+def missing(client_ids: Sequence[str]) -> tuple[Device, ...]:
+    """Return the devices of these clients that no console lists any more."""
+    found: list[Device] = []
+    for start in range(0, len(client_ids), _BATCH):
+        query = devices.select().where(
+            DeviceRow.client_id.in_(client_ids[start : start + _BATCH])
+            & DeviceRow.missing_since.is_null(False)
+        )
+        found += [devices.device_of(row) for row in query.tuples()]
+    return tuple(sorted(found, key=lambda device: device.id))
+
+
 def devices_with_links(client_ids: Sequence[str]) -> Mapping[str, list[DeviceLinks]]:
-    """Return the present devices of a few clients with their present links, in two queries."""
+    """Return the devices of a few clients, missing ones too, with their present links, in two queries."""
     links: dict[str, dict[str, str]] = {}
     query: Any = LinkRow.select(LinkRow.our_id, LinkRow.instance, LinkRow.external_id).where(
         (LinkRow.kind == LinkKind.DEVICE)
@@ -121,9 +134,7 @@ def devices_with_links(client_ids: Sequence[str]) -> Mapping[str, list[DeviceLin
     for our_id, instance, external_id in query.tuples():
         links.setdefault(our_id, {})[instance] = external_id
     found: dict[str, list[DeviceLinks]] = {client_id: [] for client_id in client_ids}
-    rows = devices.select().where(
-        DeviceRow.client_id.in_(client_ids) & DeviceRow.missing_since.is_null()
-    )
+    rows = devices.select().where(DeviceRow.client_id.in_(client_ids))
     for row in rows.order_by(DeviceRow.id).tuples():
         device = devices.device_of(row)
         found[device.client_id].append(DeviceLinks(device=device, links=links.get(device.id, {})))

@@ -49,6 +49,14 @@ def msp_tools() -> Iterable[Tool]:
         example="msp-toolkit device add acme-corp web-01 --via ssh --address web-01.acme.example",
     )
     yield Tool(
+        name="device.forget",
+        run="msp_inventory.tools:forget_device",
+        summary="Remove a device that no console lists; its history stays",
+        effect=Effect.RECORD,
+        surfaces=_PEOPLE,
+        example="msp-toolkit device forget acme-corp/old-pc",
+    )
+    yield Tool(
         name="device.link",
         run="msp_inventory.tools:link_device",
         summary="Say which device of a console is ours",

@@ -28,7 +28,7 @@ from msp_inventory.reconcile import Counts, Listed, reconcile
 from msp_inventory.sayings import tidy
 from msp_inventory.syncing import Claimed, Syncing
 from msp_inventory.tables import DeviceRow, LinkRow, SiteRow
-from msp_store.api import Store, Tx
+from msp_store.api import Outbox, Store, Tx
 
 T = TypeVar("T")
 _TOGETHER = 2_000  # devices read at once by `targets`, where no single client has more
@@ -109,6 +109,12 @@ class InventoryService:
 
         return await self._store.read(read)
 
+    async def missing(self, ctx: Context, client_ids: Sequence[str]) -> tuple[Device, ...]:
+        """Return the devices of these clients that no console lists any more."""
+        for client_id in client_ids:
+            ctx.require_client(client_id)
+        return await self._store.read(lambda _tx: lookup.missing(client_ids))
+
     async def device(self, ctx: Context, ref: str, *, client_id: str | None = None) -> Device:
         """Return one device by `client/device`, or by id, name or hostname within a client."""
         scope = ctx.scope.clients
@@ -151,11 +157,11 @@ class InventoryService:
     async def targets(
         self, ctx: Context, client_ids: Sequence[str]
     ) -> AsyncIterator[tuple[str, Sequence[DeviceLinks]]]:
-        """Yield each client with its present devices and their links; two queries for many clients."""
+        """Yield each client with its devices and their present links; two queries for many clients."""
         for client_id in client_ids:
             ctx.require_client(client_id)
         ids = list(dict.fromkeys(client_ids))
-        counts = await self._store.read(lambda _tx: device_counts(ids))
+        counts = await self._store.read(lambda _tx: device_counts(ids, missing=True))
         for batch in _batches(ids, counts):
             found = await self._store.read(
                 lambda _tx, batch=batch: lookup.devices_with_links(batch)  # type: ignore[misc]
@@ -190,7 +196,7 @@ class InventoryService:
     ) -> Link:
         """Say which of a console's clients is ours."""
         self._toolkit.instance(instance)
-        external_id = _checked_external_id(external_id)
+        external_id = byhand.checked_external_id(external_id)
         client = await (await self._toolkit.get(Clients)).get(ctx, client_id)
 
         return await self._write(
@@ -202,7 +208,7 @@ class InventoryService:
     ) -> Link:
         """Say which of a console's devices is ours."""
         self._toolkit.instance(instance)
-        external_id = _checked_external_id(external_id)
+        external_id = byhand.checked_external_id(external_id)
         default = default_instance(self._toolkit)
 
         return await self._write(
@@ -225,7 +231,7 @@ class InventoryService:
     ) -> Device:
         """Record a device that no console lists."""
         self._toolkit.instance(instance)
-        external_id = _checked_external_id(external_id)
+        external_id = byhand.checked_external_id(external_id)
         label = tidy(name)
         if not label:
             raise InvalidParameters(
@@ -245,6 +251,18 @@ class InventoryService:
         return await self._write(
             ctx, lambda tx: byhand.add_device(tx, ctx.scope, made, instance, default)
         )
+
+    async def forget_device(self, ctx: Context, device_ref: str) -> Device:
+        """Remove a device that no console lists, and tell who keeps something about it."""
+        listing = [name for name, offers in self._offers(()).items() if ListsDevices in offers]
+        device = await self._write(
+            ctx, lambda tx: byhand.forget_device(tx, ctx.scope, device_ref, listing)
+        )
+        if ctx.records:
+            delivery = await (await self._toolkit.get(Outbox)).deliver(ctx)
+            for error in delivery.errors:
+                ctx.warn(f"Not delivered, tried again later: {error}")
+        return device
 
     async def sync(
         self,
@@ -380,14 +398,3 @@ def _batches(ids: Sequence[str], counts: Mapping[str, int]) -> list[list[str]]:
         batches[-1].append(client_id)
         room -= size
     return batches
-
-
-def _checked_external_id(external_id: str) -> str:
-    external_id = external_id.strip()
-    if not external_id or len(external_id) > 500 or not external_id.isprintable():
-        raise InvalidParameters(
-            "the console's id is empty or not printable",
-            suggestion="Give the id as the console shows it, or the address for SSH.",
-            parameter="external_id",
-        )
-    return external_id

@@ -53,6 +53,11 @@ class DeviceDetails:
             gone = f", not listed since {_moment(link.missing_since)}" if link.missing_since else ""
             maybe = f"; maybe the same as {', '.join(link.maybe)}" if link.maybe else ""
             text.append(f"  {link.instance + ':':<15}{link.external_id}{gone}{maybe}")
+        if device.missing_since is not None:
+            text.append(
+                "No console lists it any more; its checks are UNKNOWN. "
+                f"Gone for good? msp-toolkit device forget {device.id}"
+            )
         return "\n".join(text)
 
     DISPLAY: ClassVar[Display] = Display(summary=lambda found: found.say())
@@ -87,6 +92,26 @@ class Added:
             + f"{made.device.id}."
         )
     )
+
+
+@frozen(kw_only=True)
+class Forgotten:
+    """A device somebody is done with, as it was."""
+
+    device: Device
+    recorded: bool
+
+    def say(self) -> str:
+        """Return what became of it, and how to have it back."""
+        device = self.device
+        done = "Forgot" if self.recorded else "Not recorded: would have forgotten"
+        return (
+            f"{done} {device.id}. What was found on it stays in the history: "
+            f"health history {device.client_id} --device {device.id}\n"
+            "A console that lists it again brings it back with the next sync; so does `device add`."
+        )
+
+    DISPLAY: ClassVar[Display] = Display(summary=lambda done: done.say())
 
 
 def _moment(value: datetime | None) -> str:
@@ -186,3 +211,14 @@ async def link_device(
     inventory = await ctx.get(Inventory)
     link = await inventory.link_device(ctx, device, instance, external_id)
     return Linked(link=link, recorded=ctx.records)
+
+
+async def forget_device(ctx: Context, device: DeviceRef) -> Forgotten:
+    """Remove a device that is missing or was added by hand.
+
+    It is no longer checked, its latest status goes and its alerts are resolved. What was found on it stays in the
+    history until retention removes it.
+    """
+    inventory = await ctx.get(Inventory)
+    gone = await inventory.forget_device(ctx, device)
+    return Forgotten(device=gone, recorded=ctx.records)
