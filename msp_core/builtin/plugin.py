@@ -1,4 +1,4 @@
-"""What the kernel offers: set up, look at itself, plugins, credentials."""
+"""What the kernel offers: set up, look at itself, plugins and their authors, credentials."""
 
 from collections.abc import Iterable
 
@@ -43,6 +43,14 @@ def msp_tools() -> Iterable[Tool]:
     yield _tool("plugin.show", "plugins:show", "Show what one plugin offers.", Effect.READ)
     yield _tool("plugin.enable", "plugins:enable", "Use a plugin again.", Effect.CHANGE)
     yield _tool("plugin.disable", "plugins:disable", "Stop using a plugin.", Effect.CHANGE)
+    yield _tool(
+        "plugin.new", "authoring:new", "Write a new plugin.", Effect.RECORD,
+        example="msp-toolkit plugin new check acme-uptime",
+    )  # fmt: skip
+    yield _tool(
+        "plugin.verify", "authoring:verify", "Hold a plugin against the cases of its kinds.", Effect.READ,
+        example="msp-toolkit plugin verify check-disk",
+    )  # fmt: skip
     yield _tool(
         "credential.set", "credentials:set_credential", "Store a secret.", Effect.CHANGE,
         example="msp-toolkit credential set rmm api_key",

@@ -116,6 +116,10 @@ def volumes() -> st.SearchStrategy[Volume]:
     )
 
 
+def _mount(volume: Volume) -> str:
+    return volume.mount
+
+
 def facts() -> st.SearchStrategy[object]:
     """Facts of the kernel's own kinds, each field said or not said."""
     services = st.builds(
@@ -128,7 +132,7 @@ def facts() -> st.SearchStrategy[object]:
     return st.one_of(
         st.builds(CpuFacts, used_percent=_percent(), steal_percent=_percent()),
         st.builds(MemoryFacts, total_bytes=whole, available_bytes=whole),
-        st.builds(DiskFacts, volumes=st.lists(volumes(), max_size=4).map(tuple)),
+        st.builds(DiskFacts, volumes=st.lists(volumes(), max_size=4, unique_by=_mount).map(tuple)),
         st.builds(ServiceFacts, services=st.lists(services, max_size=4).map(tuple)),
         st.builds(
             ConnectivityFacts,

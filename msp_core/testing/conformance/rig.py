@@ -185,10 +185,8 @@ def target(device: VendorDevice) -> Target:
 
 
 @contextlib.asynccontextmanager
-async def open_rig(
-    plugin: str, kind: str, backend: RmmBackend, folder: Path, *, create: Any = None
-) -> AsyncIterator[Rig]:
-    """Start the backend and build the adapter; `create` replaces the factory of its record."""
+async def open_rig(plugin: str, kind: str, backend: RmmBackend, folder: Path) -> AsyncIterator[Rig]:
+    """Start the backend and build the adapter."""
     await backend.start()
     log, waits = Records(), []
     root, level = logging.getLogger(), logging.getLogger().level
@@ -209,10 +207,7 @@ async def open_rig(
                 async with toolkit:
                     instance = toolkit.instance(INSTANCE)
                     record = instance.adapter
-                    if create is not None:
-                        adapter = await create(toolkit, instance)
-                    else:
-                        adapter = await toolkit.adapter(INSTANCE)
+                    adapter = await toolkit.adapter(INSTANCE)
                     yield Rig(
                         plugin=plugin,
                         record=record,
