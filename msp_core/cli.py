@@ -21,6 +21,8 @@ from msp_core.index import Index, groups, read_index, write_index
 from msp_core.workspace import find_file
 
 if TYPE_CHECKING:
+    from msp_core.config import Config
+    from msp_core.registry import Registry
     from msp_core.toolkit import Toolkit
 
 USAGE = 64
@@ -43,6 +45,7 @@ class Session:
         self._toolkit: Toolkit | None = None
         self._tree: Mapping[str, Any] | None = None
         self._index: Index | None = None
+        self._found: tuple[Config, Registry] | None = None
 
     def file(self) -> Path | None:
         """Return the configuration file in use."""
@@ -57,24 +60,32 @@ class Session:
         return self._tree
 
     def _loaded_index(self) -> Index:
-        toolkit = self.toolkit(checked=False)
-        index = toolkit.registry.index()
+        config, registry = self._opened()
+        index = registry.index()
         if not (self.safe_mode or self.overrides):
-            write_index(toolkit.config.path, index)
+            write_index(config.path, index)
         return index
 
-    def toolkit(self, *, checked: bool = True) -> "Toolkit":
-        """Open the toolkit; with `checked`, nothing starts on a wrong configuration."""
+    def _opened(self) -> "tuple[Config, Registry]":
+        """Read the configuration and find the plugins, once."""
         from msp_core.config import Config
-        from msp_core.toolkit import Toolkit, configure_logging, open_registry
+        from msp_core.startup import configure_logging, open_registry
 
-        if self._toolkit is None:
+        if self._found is None:
             config = Config.read(self.config, overrides=self.overrides)
             configure_logging(config, verbose=self.verbose)
             registry = open_registry(
                 config, safe_mode=self.safe_mode, report=_report_failure, index=self._index
             )
-            self._toolkit = Toolkit(config, registry)
+            self._found = config, registry
+        return self._found
+
+    def toolkit(self, *, checked: bool = True) -> "Toolkit":
+        """Open the toolkit; with `checked`, nothing starts on a wrong configuration."""
+        from msp_core.toolkit import Toolkit
+
+        if self._toolkit is None:
+            self._toolkit = Toolkit(*self._opened())
         if checked and not self.safe_mode:
             self._check(self._toolkit)
         return self._toolkit

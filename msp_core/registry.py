@@ -142,8 +142,13 @@ class Registry:
     def index(self) -> Index:
         """Return what the index should remember; loads everything."""
         self.load_all()
+        offered: dict[str, dict[type, list[Any]]] = {}
+        for kind in _HOOK_OF:
+            for record in self.records(kind):
+                offered.setdefault(self.plugin_of(record), {}).setdefault(kind, []).append(record)
+        kept = [id for id in self.active() if id == BUILTIN or id not in self._extra]
         return Index(
-            [self._entry(id) for id in self.active() if id == BUILTIN or id not in self._extra],
+            [self._entry(id, offered.get(id, {})) for id in kept],
             [attrs.asdict(failure) for failure in self.failures.values()],
         )
 
@@ -155,8 +160,8 @@ class Registry:
         callers = self._plugins.get_hookcallers(module) or []
         return tuple(sorted(caller.name for caller in callers))
 
-    def _entry(self, id: str) -> IndexEntry:
-        candidate = self.candidates[id]
+    def _entry(self, id: str, offered: Mapping[type, Sequence[Any]]) -> IndexEntry:
+        candidate, hooks = self.candidates[id], self.hooks_of(id)
         file = getattr(self._modules[id], "__file__", None) or ""
         return IndexEntry(
             id=id,
@@ -168,9 +173,9 @@ class Registry:
             file=file,
             stamp=stamp(file),
             offers={
-                hook: [_record_id(one) for one in self.records(kind) if self.plugin_of(one) == id]
+                hook: [_record_id(one) for one in offered.get(kind, ())]
                 for kind, hook in _HOOK_OF.items()
-                if hook in self.hooks_of(id)
+                if hook in hooks
             },
             tools=[
                 {
@@ -179,8 +184,7 @@ class Registry:
                     "summary": tool.summary,
                     "surfaces": sorted(tool.surfaces),
                 }
-                for tool in self.records(Tool)
-                if self.plugin_of(tool) == id
+                for tool in offered.get(Tool, ())
             ],
         )
 

@@ -12,21 +12,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from msp_core import log as logs
 from msp_core.catalog import install_line
 from msp_core.config import Config, Instance
 from msp_core.context import Context
 from msp_core.correlation import new_correlation_id
-from msp_core.discovery import Candidate, PluginFailure, discover
+from msp_core.discovery import PluginFailure
 from msp_core.errors import ConfigError, PermissionDenied, PluginError, UnknownPlugin
-from msp_core.index import Index, read_index, write_index
+from msp_core.index import write_index
 from msp_core.invoke import invoke
 from msp_core.protocols import Actor, Guard, Progress, Scope
 from msp_core.records import Adapter, Role, Service, Settings, Surface, Tool
-from msp_core.registry import BUILTIN, Registry, known_ids
+from msp_core.registry import Registry, known_ids
 from msp_core.schema import unknown_id
 from msp_core.secrets import Secret, Secrets
-from msp_core.sections import KERNEL_SECTIONS, Plugins
+from msp_core.sections import KERNEL_SECTIONS
+from msp_core.startup import open_registry
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -39,31 +39,6 @@ _building: ContextVar[tuple[str, ...]] = ContextVar("msp_building", default=())
 def utc_now() -> datetime:
     """Return the system's time, aware UTC."""
     return datetime.now(UTC)
-
-
-def open_registry(
-    config: Config,
-    *,
-    safe_mode: bool = False,
-    report: Callable[[PluginFailure], None] | None = None,
-    index: Index | None = None,
-) -> Registry:
-    """Find the plugins a configuration allows; with a warm index none is imported yet, in safe mode none ever is."""
-    if safe_mode:
-        return Registry(report=report)
-    plugins = config.view(Plugins, "plugins")
-    index = index or read_index(config.path)
-    if index is None or index.failures:
-        # A plugin that failed is tried again each time: somebody may have mended it, and nobody shall forget it.
-        candidates, failures = discover(allow=plugins.allow)
-    else:
-        candidates, failures = (
-            tuple(Candidate.of(one) for one in index.entries if one.id != BUILTIN),
-            (),
-        )
-    return Registry(
-        candidates, failures=failures, disabled=plugins.disabled, index=index, report=report
-    )
 
 
 class Toolkit:
@@ -361,16 +336,3 @@ def local_actor() -> Actor:
     except (KeyError, OSError):
         name = "unknown"
     return Actor(id=f"local:{name}")
-
-
-def configure_logging(config: Config, *, verbose: bool = False) -> None:
-    """Send the log where the `general` section says."""
-    general = config.general
-    path = config.resolve(general.log_file) if general.log_file else None
-    try:
-        logs.configure(
-            "DEBUG" if verbose else general.log_level, style=general.log_format, path=path
-        )
-    except OSError as error:
-        message = f"The log file {path} cannot be written: {error.strerror}."
-        raise ConfigError(message, suggestion="Correct general.log_file.") from None
