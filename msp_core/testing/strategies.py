@@ -32,6 +32,19 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 """Any JSON value, NaN and infinities included, as sloppy vendors send them."""
 
+stored_values: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+"""Any JSON value as it comes back from our own records: without NaN and infinities."""
+
 
 def times() -> st.SearchStrategy[datetime]:
     """Aware UTC times of this century, those around a change of daylight saving time among them."""
@@ -120,8 +133,7 @@ def _mount(volume: Volume) -> str:
     return volume.mount
 
 
-def facts() -> st.SearchStrategy[object]:
-    """Facts of the kernel's own kinds, each field said or not said."""
+def _fact_kinds() -> dict[type, st.SearchStrategy[Any]]:
     services = st.builds(
         ServiceFact,
         name=st.text(min_size=1, max_size=12),
@@ -129,25 +141,29 @@ def facts() -> st.SearchStrategy[object]:
         start=st.sampled_from(ServiceStart),
     )
     whole = st.none() | st.integers(0, _MOST_BYTES)
-    return st.one_of(
-        st.builds(CpuFacts, used_percent=_percent(), steal_percent=_percent()),
-        st.builds(MemoryFacts, total_bytes=whole, available_bytes=whole),
-        st.builds(DiskFacts, volumes=st.lists(volumes(), max_size=4, unique_by=_mount).map(tuple)),
-        st.builds(ServiceFacts, services=st.lists(services, max_size=4).map(tuple)),
-        st.builds(
+    disks = st.lists(volumes(), max_size=4, unique_by=_mount).map(tuple)
+    return {
+        CpuFacts: st.builds(CpuFacts, used_percent=_percent(), steal_percent=_percent()),
+        MemoryFacts: st.builds(MemoryFacts, total_bytes=whole, available_bytes=whole),
+        DiskFacts: st.builds(DiskFacts, volumes=disks),
+        ServiceFacts: st.builds(ServiceFacts, services=st.lists(services, max_size=4).map(tuple)),
+        ConnectivityFacts: st.builds(
             ConnectivityFacts,
             online=st.none() | st.booleans(),
             last_seen=_SAYS_NOTHING | times(),
         ),
-    )
+    }
+
+
+def facts() -> st.SearchStrategy[object]:
+    """Facts of the kernel's own kinds, each field said or not said."""
+    return st.one_of(*_fact_kinds().values())
 
 
 def facts_of(kind: type) -> st.SearchStrategy[Any]:
     """Facts of one kind; of a kind of your own whatever its field types allow."""
-    known = {CpuFacts, MemoryFacts, DiskFacts, ServiceFacts, ConnectivityFacts}
-    if kind in known:
-        return facts().filter(lambda one: isinstance(one, kind))
-    return st.from_type(kind)
+    known = _fact_kinds()
+    return known[kind] if kind in known else st.from_type(kind)
 
 
 def pages(

@@ -17,10 +17,10 @@ from msp_core.status import Status
 from msp_core.structure import plain
 from msp_core.testing.conformance.plugin import PluginConformance, _assert_documented
 from msp_core.testing.nouns import fake_device
-from msp_core.testing.strategies import facts_of, json_values
+from msp_core.testing.strategies import facts_of, stored_values
 
 _SETTINGS = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -98,7 +98,7 @@ class CheckConformance(PluginConformance):
         """`previous.data` may be that of an older version, or of anything."""
         for check, evaluate, limits in self._loaded_checks():
             both = st.tuples(
-                self._facts(check), st.dictionaries(st.text(max_size=8), json_values, max_size=3)
+                self._facts(check), st.dictionaries(st.text(max_size=8), stored_values, max_size=3)
             )
 
             def judge(

@@ -10,8 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msp_core import context as kernel_context
+from msp_core.testing import open_door
 from msp_core.v1 import (
     Command,
     CommandResult,
@@ -29,7 +27,6 @@ from msp_core.v1 import (
     CpuFacts,
     Device,
     DiskFacts,
-    Effect,
     FactQuery,
     ListsDevices,
     MemoryFacts,
@@ -67,18 +64,9 @@ HERE = Target(DEVICE, "localhost")
 ALL = (CpuFacts, MemoryFacts, DiskFacts, ServiceFacts, ConnectivityFacts)
 
 
-@contextmanager
-def through_the_door() -> Iterator[None]:
-    token = kernel_context._inside_door.set(Effect.CHANGE)
-    try:
-        yield
-    finally:
-        kernel_context._inside_door.reset(token)
-
-
 async def run(line: str, seconds: float = 10, shell: str = "") -> CommandResult:
     command = Command(line=line, timeout=timedelta(seconds=seconds), shell=shell)
-    with through_the_door():
+    with open_door():
         return await HOST.run_command(CTX, HERE, command)
 
 
@@ -140,7 +128,7 @@ async def test_local_source_never_speaks_for_another_machine() -> None:
     answers = [item async for item in read(CTX, HOST, query)]
     assert {type(item) for item in answers} == {Missing}
     assert machine_id() in answers[0].reason
-    with through_the_door(), pytest.raises(NotSupported):
+    with open_door(), pytest.raises(NotSupported):
         await HOST.run_command(CTX, elsewhere, Command(line="true"))
 
 

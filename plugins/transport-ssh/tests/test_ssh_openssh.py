@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import asyncssh
 import pytest
 
-from msp_core import context as kernel_context
+from msp_core.testing import open_door
 from msp_core.v1 import (
     AuthenticationFailed,
     Command,
@@ -27,7 +27,6 @@ from msp_core.v1 import (
     CredentialError,
     Device,
     DiskFacts,
-    Effect,
     FactQuery,
     MemoryFacts,
     Missing,
@@ -196,11 +195,8 @@ async def adapter(
 
 async def run(ssh: Ssh, address: str, line: str, seconds: float = 20) -> CommandResult:
     command = Command(line=line, timeout=timedelta(seconds=seconds))
-    token = kernel_context._inside_door.set(Effect.CHANGE)
-    try:
+    with open_door():
         return await ssh.run_command(CTX, Target(DEVICE, address), command)
-    finally:
-        kernel_context._inside_door.reset(token)
 
 
 async def test_openssh_key(host: Sshd, key: Path, known_hosts: Path) -> None:

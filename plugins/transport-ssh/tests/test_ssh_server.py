@@ -3,8 +3,8 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ import asyncssh
 import pytest
 from attrs import evolve
 
-from msp_core import context as kernel_context
+from msp_core.testing import open_door
 from msp_core.v1 import (
     AuthenticationFailed,
     Command,
@@ -23,7 +23,6 @@ from msp_core.v1 import (
     CredentialError,
     Device,
     DiskFacts,
-    Effect,
     FactQuery,
     MemoryFacts,
     Missing,
@@ -125,15 +124,6 @@ async def server(
         await asyncio.sleep(0)
 
 
-@contextmanager
-def through_the_door() -> Iterator[None]:
-    token = kernel_context._inside_door.set(Effect.CHANGE)
-    try:
-        yield
-    finally:
-        kernel_context._inside_door.reset(token)
-
-
 @asynccontextmanager
 async def adapter(
     known_hosts: Path, password: str | None = PASSWORD, **more: object
@@ -155,7 +145,7 @@ async def run(
     ssh: Ssh, port: int, line: str, seconds: float = 10, shell: str = ""
 ) -> CommandResult:
     command = Command(line=line, timeout=timedelta(seconds=seconds), shell=shell)
-    with through_the_door():
+    with open_door():
         return await ssh.run_command(CTX, Target(DEVICE, f"127.0.0.1:{port}"), command)
 
 
@@ -197,7 +187,7 @@ async def test_ssh_command_needs_the_door_and_a_usable_target(known_hosts: Path)
             await ssh.run_command(CTX, Target(DEVICE, "h"), Command(line="true"))
         with pytest.raises(NotSupported, match="powershell"):
             await run(ssh, 1, "dir", shell="powershell")
-        with through_the_door(), pytest.raises(NotSupported, match="cannot be used"):
+        with open_door(), pytest.raises(NotSupported, match="cannot be used"):
             await ssh.run_command(CTX, Target(DEVICE, "-oProxyCommand=x"), Command(line="true"))
 
 
