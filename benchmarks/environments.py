@@ -10,7 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / "build" / "bench"
 PRODUCT = (ROOT, *sorted(ROOT.glob("plugins/*")))
-TEMPLATE = ROOT / "plugin_template"
+TEMPLATE = next(
+    place
+    for place in (ROOT / "plugin_template", ROOT / "msp_core" / "testing" / "template")
+    if (place / "copier.yml").exists()
+)
 PLUGINS = 40
 
 
