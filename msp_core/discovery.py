@@ -1,5 +1,6 @@
 """Find installed plugins without importing any of them."""
 
+import os
 from collections.abc import Iterable, Sequence
 
 from attrs import frozen
@@ -66,7 +67,9 @@ def discover(
 
     found: list[Candidate] = []
     seen: set[str] = set()
-    for distribution in distributions(path=search_path() if path is None else path):
+    places = search_path() if path is None else path
+    # For a path that is not there, such as python311.zip, the zip machinery would be imported
+    for distribution in distributions(path=[place for place in places if os.path.exists(place)]):
         if GROUP not in (distribution.read_text("entry_points.txt") or ""):
             continue
         points = [point for point in distribution.entry_points if point.group == GROUP]
