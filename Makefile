@@ -10,6 +10,8 @@ SOURCES := msp_core $(patsubst %/,%,$(wildcard plugins/*/src/))
 PACKAGES := msp_core $(notdir $(patsubst %/__init__.py,%,$(wildcard plugins/*/src/*/__init__.py)))
 FAST := not node and not debian and not slow and not kill and not fuzz
 PYTEST := $(BIN)/python -m pytest -q
+COMMA := ,
+SPACE := $(subst ,, )
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # The commands work on this folder's environment, whichever one the shell has active
 unexport VIRTUAL_ENV
@@ -74,10 +76,12 @@ $(NODE_TOOLS): tests/node/package.json $(SYNCED)
 node: $(NODE_TOOLS) ## the tests that need Node
 	$(PYTEST) -m node
 
-# Processes that are killed measure nothing and are slower to reach the point of the kill; fuzzing takes twice as long
+# Processes that are killed measure nothing and are slower to reach the point of the kill; fuzzing takes twice as long.
+# Coverage starts before pytest, which loads plugins that import the packages
 cover: $(NODE_TOOLS) ## every test but kills and fuzz under coverage, and the gate
 	@mkdir -p .cache/coverage && rm -f .cache/coverage/*
-	@$(PYTEST) -m "not kill and not fuzz" $(PACKAGES:%=--cov=%) --cov-report=; tests=$$?; \
+	@$(BIN)/coverage run --source=$(subst $(SPACE),$(COMMA),$(PACKAGES)) -m pytest -q \
+		-m "not kill and not fuzz"; tests=$$?; $(BIN)/coverage combine -q; \
 		$(BIN)/python scripts/coverage_gate.py && exit $$tests
 
 wheels: $(SYNCED) ## each wheel alone: build, install, import, test
