@@ -24,7 +24,8 @@ from msp_core.v1 import (
     Status,
 )
 from msp_health.testing import World
-from msp_store.api import Store
+from msp_store.api import Outbox, Store
+from msp_store.tables import OutboxEvent
 from msp_store.testing import assert_tables_match
 
 pytestmark = pytest.mark.anyio
@@ -277,7 +278,18 @@ steps = st.lists(
     st.tuples(
         st.sampled_from(["pc-1", "pc-2"]),
         st.sampled_from(
-            ["ok", "warning", "critical", "unknown", "again", "late", "resolve", "ack"]
+            [
+                "ok",
+                "warning",
+                "critical",
+                "unknown",
+                "again",
+                "late",
+                "resolve",
+                "ack",
+                "forget",
+                "forget late",
+            ]
         ),
     ),
     max_size=25,
@@ -294,11 +306,14 @@ def test_against_a_simple_model(sqlite_store, steps):
 async def _play(sqlite_store, steps):
     store = sqlite_store(Migrations(id="alerts", package="msp_alerts.migrations"))
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    hard, seq, sent, model, acked = {}, {}, {}, {}, {}
+    hard, seq, sent, model, acked, ended = {}, {}, {}, {}, {}, {}
 
     def hear(changes, standing):
         found = [listener.Change.read(data, standing=standing) for data in changes]
         return store.write(lambda tx: listener._apply_all(tx, found, {"c1"}, now))
+
+    def forget(seqs):
+        return store.write(lambda tx: listener._forget_all(tx, seqs, now))
 
     for device, step in steps:
         key = f"health:c1/{device}:cpu"
@@ -324,6 +339,16 @@ async def _play(sqlite_store, steps):
                 model[key] = (model[key][0], True)
             if key not in model:
                 acked.pop(key, None)
+        elif step == "forget" and device in seq:
+            ended.setdefault(device, []).append({key: seq[device]})
+            await forget(ended[device][-1])
+            for known in (hard, model, acked):
+                known.pop(device, None)
+                known.pop(key, None)
+            seq[device] = (1 + seq[device] // 1000) * 1000  # as health goes on, above all before
+        elif step == "forget late" and ended.get(device):
+            if len(ended[device]) > 1 or hard.get(device):  # heard by now, and the device is back
+                await forget(ended[device][0])
         elif step in ("again", "late") and sent.get(device):
             data, standing = sent[device][-1 if step == "again" else 0]
             await hear([data], standing)
@@ -363,3 +388,84 @@ async def test_old_resolved_alerts_are_removed(open_world):
     before = clock.now - timedelta(days=90)
     assert await store.write(lambda tx: prune(tx, before, 100)) == {"alerts": 1}
     assert [row[0] for row in await states(toolkit, all=True)] == ["pc-2"]
+
+
+async def forget(toolkit, device_id, seqs):
+    """Tell what ended with a forgotten device."""
+    store, outbox = await toolkit.get(Store), await toolkit.get(Outbox)
+    ended = [
+        {"client_id": device_id[:2], "device_id": device_id, "check": check, "seq": seq}
+        for check, seq in seqs.items()
+    ]
+    payload = {"client_ids": [device_id[:2]], "ended": ended}
+    await store.write(lambda tx: tx.emit("health.forgotten", payload))
+    assert (await outbox.deliver(toolkit.context())).errors == ()
+
+
+async def resolved_events(toolkit):
+    store = await toolkit.get(Store)
+    return await store.read(
+        lambda _: [
+            row.payload["alert_ids"]
+            for row in OutboxEvent.select().order_by(OutboxEvent.id)
+            if row.name == "alerts.resolved"
+        ]
+    )
+
+
+async def test_forgetting_a_device_resolves_its_alerts(open_world, database):
+    """Open alerts of the device end with a note and are told once; others stay; the past stays readable."""
+    world = World.of(clients=2, devices=2)
+    world.used = dict.fromkeys(("c1/pc-1", "c1/pc-2", "c2/pc-1"), 95.0)
+    toolkit = await open_world(world, overrides={"database": database})
+    await toolkit.call("health.check")
+    number = next(
+        e.alert.id
+        for e in (await toolkit.call("alert.list", {"client": "c1"})).items
+        if (e.alert.device_id, e.alert.check) == ("c1/pc-1", "cpu")
+    )
+    await toolkit.call("alert.ack", {"alert": number, "note": "on its way out"})
+    for _ in range(2):
+        await forget(toolkit, "c1/pc-1", {"cpu": 1000, "disk": 1000})
+    left = [e.alert.device_id for e in (await toolkit.call("alert.list")).items]
+    assert sorted(left) == ["c1/pc-2", "c1/pc-2", "c2/pc-1", "c2/pc-1"]
+    over = (await toolkit.call("alert.list", {"client": "c1", "state": "resolved"})).items
+    notes = {e.alert.check: e.note for e in over}
+    assert notes == {"cpu": "on its way out", "disk": "The device was forgotten."}
+    assert [len(ids) for ids in await resolved_events(toolkit)] == [2]
+
+
+async def test_forgetting_tells_nobody_while_the_client_is_suspended(open_world):
+    """A muted alert ends without an event."""
+    world = World.of(clients=1, devices=1)
+    toolkit = await open_world(world)
+    clients = await toolkit.get(Clients)
+    await clients.update(toolkit.context(), "c1", status=ClientStatus.SUSPENDED)
+    await sweep(toolkit, world, 95)
+    await forget(toolkit, "c1/pc-1", {"cpu": 1000})
+    assert await states(toolkit) == []
+    assert await resolved_events(toolkit) == []
+
+
+async def test_what_if_limits_open_and_resolve_nothing(open_world):
+    """Limits of one call neither raise an alert nor end one."""
+    world = World.of(clients=1, devices=1)
+    toolkit = await open_world(world)
+    await sweep(toolkit, world, 50, threshold={"cpu_percent": 5})
+    assert await states(toolkit) == []
+    await sweep(toolkit, world, 95)
+    await sweep(
+        toolkit, world, 95, threshold={"cpu": {"warning_percent": 99, "critical_percent": 99}}
+    )
+    assert await states(toolkit) == [("pc-1", "cpu", "critical", "open")]
+
+
+def test_one_parameter_names_the_client():
+    """The schema of `alert list` has one parameter for the client, called client_id outside Python."""
+    from msp_alerts.tools import list_alerts
+    from msp_core.schema import parameters
+
+    named = [one for one in parameters(list_alerts) if "client" in one.name]
+    assert [(one.name, one.param.mcp, one.param.arg) for one in named] == [
+        ("client", "client_id", True)
+    ]
