@@ -3,10 +3,11 @@
 import json
 import re
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from attrs import frozen
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 MASK = "********"
 _SHORTEST_MASKED = 4
 """Shorter values would mask ordinary words everywhere, and protect nothing."""
+_SHORTEST_ENCODED = 8
+"""What is left of shorter values in base64 could stand in any other base64 text."""
 
 _seen: set[str] = set()
 _seen_lock = threading.Lock()
@@ -74,12 +77,26 @@ class SecretRef:
 
 
 def remember(value: str) -> None:
-    """Mask this value from now on, also in its URL and JSON spellings."""
+    """Mask this value from now on, also as it is spelt in URLs, forms, JSON and base64."""
     if len(value) < _SHORTEST_MASKED or value in _seen:
         return
+    spelt = {value, quote(value, safe=""), quote(value), quote_plus(value)}
+    spelt |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    if len(value) >= _SHORTEST_ENCODED:
+        spelt |= _in_base64(value.encode())
     with _seen_lock:
-        _seen.update({value, quote(value, safe=""), json.dumps(value)[1:-1]})
+        _seen.update(spelt)
         _pattern.cache_clear()
+
+
+def _in_base64(raw: bytes) -> set[str]:
+    """Return what stays the same of a value in base64, wherever in a text it stands (as in `user:password`)."""
+    found = set()
+    for before, dependent in ((0, 0), (1, 2), (2, 3)):
+        encoded = b64encode(b"\0" * before + raw).decode()
+        whole = (before + len(raw)) * 8 // 6
+        found.add(encoded[dependent:whole])
+    return found
 
 
 @lru_cache(maxsize=1)

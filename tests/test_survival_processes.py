@@ -206,6 +206,7 @@ def test_an_interrupted_sweep_says_what_is_recorded(slow_lab: Path, number: sign
     assert_whole(lambda sql: rows(slow_lab, sql))
 
 
+@pytest.mark.slow
 def test_a_full_disk(folder: Path) -> None:
     """The database may not grow: said in words with what to do; with room again the rest is recorded."""
     size = (folder / "data" / "msp-toolkit.db").stat().st_size + 40_000

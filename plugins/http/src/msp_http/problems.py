@@ -15,7 +15,7 @@ from msp_core.v1 import (
     VendorUnavailable,
 )
 from msp_http.breaker import Breaker
-from msp_http.redaction import Redactor, sensitive_values, vendor_message
+from msp_http.redaction import Redactor, sensitive_values, vendor_message, without_scheme
 from msp_http.wire import Answer, Broken, Limits, Trouble
 
 _CHECK_URL = "Check the instance's URL."
@@ -132,7 +132,7 @@ class Problems:
 
     def _clean(self, call: Call, text: str) -> str:
         found = [value for part in call.given for value in sensitive_values(part)]
-        found += [value.rpartition(" ")[2] for value in found]  # "Bearer x" is as secret as x
+        found += [without_scheme(value) for value in found]
         return self.redactor.clean(text, also=found)
 
     def _details(self, **more: Any) -> dict[str, Any]:

@@ -5,13 +5,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from msp_core.v1 import Secret
+from msp_core.v1 import Secret, mask_data
 
 MASK = "********"
 _SENSITIVE = re.compile(
     r"(?i)pass|secret|token|key|auth|sign|credential|session|cookie|^(code|otp|pin|sig)$"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_SCHEME = re.compile(r"(?i)^(?:bearer|basic|digest|negotiate|token|apikey) +(?=\S)")
 _MOST_KNOWN = 200
 _SHORTEST = 4
 """Shorter values would mask ordinary words and protect nothing."""
@@ -26,8 +27,7 @@ class Redactor:
     def learn(self, values: Iterable[str]) -> None:
         """Mask these values from now on, in this client's errors and in every log of the process."""
         for value in values:
-            parts = {value, value.rpartition(" ")[2]}  # "Bearer x" is as secret as x
-            for part in parts:
+            for part in (value, without_scheme(value)):
                 if len(part) >= _SHORTEST and part not in self._known:
                     self._known[part] = None
                     Secret(part, "http")  # the kernel masks every secret ever made
@@ -36,11 +36,17 @@ class Redactor:
 
     def clean(self, text: str, also: Iterable[str] = (), limit: int = 300) -> str:
         """Return one line for people without any known secret, nor those in `also`."""
+        text = str(mask_data(text))  # in every spelling, and before anything is cut
         secrets = {value for value in also if len(value) >= _SHORTEST} | self._known.keys()
         for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, MASK)
         text = _CONTROL.sub(" ", text).strip()
         return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def without_scheme(value: str) -> str:
+    """Return `x` of `Bearer x`: it is as secret."""
+    return _SCHEME.sub("", value)
 
 
 def sensitive_values(data: Any, key: str = "") -> Iterator[str]:
