@@ -1,19 +1,20 @@
 """Load plugins one at a time, validate what they offer, and keep the failures as records."""
 
 import importlib
-import importlib.util
 import inspect
 import logging
 import sys
 import types
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import attrs
 import pluggy
 
 from msp_core import __version__, hookspecs
+from msp_core.blame import HookError, described, mended, place
 from msp_core.discovery import Candidate, PluginFailure
 from msp_core.errors import MspError, PluginError
 from msp_core.index import Index, IndexEntry, stamp
@@ -242,10 +243,8 @@ class Registry:
             self._fail(
                 id,
                 stage,
-                _describe(error),
-                f"Reinstall it: pip install --force-reinstall {candidate.distribution}"
-                if stage == "import"
-                else "Report it to the plugin's author.",
+                described(error),
+                mended(error, candidate.distribution),
             )
             return False
         self._modules[id] = module
@@ -253,14 +252,19 @@ class Registry:
 
     def _check_hooks(self, module: types.ModuleType) -> None:
         for name, value in vars(module).items():
-            if not hasattr(value, f"{hookspecs.PROJECT}_impl"):
+            if not hasattr(value, _MARK):
                 continue
             if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
-                message = f"{module.__name__}.{name} is async; a hook is an ordinary function that returns records"
-                raise TypeError(message)
+                message = f"{place(value)}: {name} is async; a hook is an ordinary function that returns records"
+                raise HookError(message, f"Write 'def {name}()', without async.")
             if inspect.signature(value).parameters:
-                message = f"{module.__name__}.{name} takes arguments; a hook takes none"
-                raise TypeError(message)
+                message = f"{place(value)}: {name} takes arguments; a hook takes none"
+                raise HookError(message, f"Write 'def {name}()', without arguments or defaults.")
+            if not hasattr(hookspecs, name) and not getattr(value, _MARK).get("optionalhook"):
+                near = get_close_matches(name, hookspecs.HOOKS, n=1)
+                hint = f"Did you mean {near[0]}? " if near else ""
+                message = f"{place(value)}: there is no hook {name}"
+                raise HookError(message, f"{hint}The hooks: {', '.join(hookspecs.HOOKS)}.")
 
     def _ask(self, id: str, hook: str, kind: type[R]) -> list[R]:
         """Call one plugin's hook; nothing it does stops the others."""
@@ -275,7 +279,10 @@ class Registry:
                 records = list(implementation.function() or ())
         except (Exception, SystemExit) as error:
             self._fail(
-                id, "hook", f"{hook} raised {_describe(error)}", "Report it to the plugin's author."
+                id,
+                "hook",
+                f"{hook} raised {described(error)}",
+                f"Correct {hook} in {place(implementation.function, error)}, or report it to the plugin's author.",
             )
             return []
         for record in records:
@@ -284,7 +291,7 @@ class Registry:
                     id,
                     "record",
                     f"{hook} returned a {type(record).__name__}; it returns {kind.__name__} records",
-                    f"Return {kind.__name__}(...) from {hook}.",
+                    f"Return {kind.__name__}(...) from {hook} in {place(implementation.function)}.",
                 )
                 return []
         repeated = [one for one, count in Counter(map(_record_id, records)).items() if count > 1]
@@ -293,7 +300,7 @@ class Registry:
                 id,
                 "record",
                 f"{hook} offers {repeated[0]!r} twice",
-                "Give every record its own id.",
+                f"Give every record of {hook} in {place(implementation.function)} its own id.",
             )
             return []
         return records
@@ -339,6 +346,7 @@ class Registry:
 
 
 SUPPORTED_API = frozenset({1})
+_MARK = f"{hookspecs.PROJECT}_impl"
 
 
 def _owns(plugin: str, record_id: str) -> bool:
@@ -347,11 +355,6 @@ def _owns(plugin: str, record_id: str) -> bool:
 
 def _record_id(record: Any) -> str:
     return str(record.id)
-
-
-def _describe(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def known_ids(records: Iterable[Any]) -> Mapping[str, Any]:

@@ -214,7 +214,13 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 __all__ = sorted([*_HOME_OF, "API_VERSION"])
 
 
+RENAMED: dict[str, tuple[str, str]] = {}
+"""Old names that still work: each with its new name and the version that removes it, two minor versions on."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in RENAMED:
+        return _renamed(name)
     home = _HOME_OF.get(name)
     if home is None:
         message = f"msp_core.v1 has no {name!r}; the contract is listed in msp_core.v1.__all__"
@@ -222,6 +228,15 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"msp_core.{home}"), name)
     globals()[name] = value
     return value
+
+
+def _renamed(name: str) -> Any:
+    import warnings
+
+    new, until = RENAMED[name]
+    message = f"msp_core.v1.{name} is now {new}; the old name is removed in {until}"
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    return globals().get(new) or __getattr__(new)
 
 
 def __dir__() -> list[str]:

@@ -84,4 +84,5 @@ def msp_doctor_checks() -> Iterable[DoctorCheck]:
         id="configuration", title="Configuration", run="msp_core.builtin.doctor:configuration"
     )
     yield DoctorCheck(id="plugins", title="Plugins", run="msp_core.builtin.doctor:plugins")
+    yield DoctorCheck(id="packages", title="Packages", run="msp_core.builtin.packages:packages")
     yield DoctorCheck(id="credentials", title="Adapters", run="msp_core.builtin.doctor:adapters")
