@@ -435,6 +435,21 @@ async def test_forgetting_a_device_resolves_its_alerts(open_world, database):
     assert [len(ids) for ids in await resolved_events(toolkit)] == [2]
 
 
+async def test_forgetting_heard_late_leaves_a_device_that_is_back_alone(open_world, database):
+    """What ended before the device came back ends nothing new, and results from before open nothing."""
+    toolkit = await open_world(World.of(clients=1, devices=1), overrides={"database": database})
+    ctx = toolkit.context()
+    before = event(1, "health.changed", payload(Status.CRITICAL, 1000))
+    await listener.hear(ctx, before)
+    await forget(toolkit, "c1/pc-1", {"cpu": 1001})
+    await listener.hear(ctx, before)
+    assert await states(toolkit) == []
+    await listener.hear(ctx, event(2, "health.changed", payload(Status.WARNING, 3000)))
+    await forget(toolkit, "c1/pc-1", {"cpu": 1001})
+    await listener.hear(ctx, before)
+    assert await states(toolkit) == [("pc-1", "cpu", "warning", "open")]
+
+
 async def test_forgetting_tells_nobody_while_the_client_is_suspended(open_world):
     """A muted alert ends without an event."""
     world = World.of(clients=1, devices=1)

@@ -61,10 +61,11 @@ class SourceSpec:
     granularity: Granularity = Granularity.DEVICE
     mode: Mode = Mode.LIVE
     role: Role | None = None
+    key: str = field(init=False)
+    """`instance:source`; noted with every fact, so there is one text of it."""
 
-    @property
-    def key(self) -> str:
-        """`instance:source`."""
+    @key.default
+    def _key(self) -> str:
         return f"{self.instance}:{self.id}"
 
     @property

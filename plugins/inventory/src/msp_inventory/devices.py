@@ -3,6 +3,7 @@
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from sys import intern
 from typing import Any
 
 from attrs import define
@@ -167,21 +168,21 @@ def select() -> Any:
 
 
 def device_of(row: Sequence[Any]) -> Device:
-    """Build a device from the values of `select`."""
+    """Build a device from the values of `select`; a sweep holds a whole fleet, so what repeats is kept once."""
     return Device(
         id=row[0],
-        client_id=row[1],
+        client_id=intern(row[1]),
         name=row[2],
-        hostname=row[3],
+        hostname=row[2] if row[3] == row[2] else row[3],
         kind=row[4],
         os=row[5],
-        os_name=row[6],
+        os_name=intern(row[6]),
         serial=row[7],
         macs=tuple(row[8]),
         addresses=tuple(row[9]),
         online=row[10],
         last_seen=row[11],
-        site_id=row[12],
+        site_id=row[12] and intern(row[12]),
         rmm_device_id=row[13],
         missing_since=row[14],
     )

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
+from sys import intern
 from typing import Any
 
 from msp_core.v1 import Device, DeviceNotFound, InvalidParameters
@@ -132,7 +133,7 @@ def devices_with_links(client_ids: Sequence[str]) -> Mapping[str, list[DeviceLin
         & LinkRow.missing_since.is_null()
     )
     for our_id, instance, external_id in query.tuples():
-        links.setdefault(our_id, {})[instance] = external_id
+        links.setdefault(our_id, {})[intern(instance)] = external_id
     found: dict[str, list[DeviceLinks]] = {client_id: [] for client_id in client_ids}
     rows = devices.select().where(DeviceRow.client_id.in_(client_ids))
     for row in rows.order_by(DeviceRow.id).tuples():
