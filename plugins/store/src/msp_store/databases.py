@@ -33,7 +33,10 @@ class _SqliteDatabase(peewee.SqliteDatabase):  # type: ignore[misc]
     def __init__(self, path: str, *, writer: bool, busy_timeout_s: float) -> None:
         pragmas: list[tuple[str, Any]] = [
             ("busy_timeout", int(busy_timeout_s * 1000)),
-            ("cache_size", -16_000),
+            (
+                "cache_size",
+                -16_000 if writer else -4_000,
+            ),  # KiB for each connection, of which readers have several
             ("temp_store", "memory"),
         ]
         if writer:
