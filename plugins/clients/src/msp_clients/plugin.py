@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from msp_core.v1 import Effect, Migrations, Service, Surface, Tool, hookimpl
+from msp_core.v1 import Effect, McpResource, Migrations, Service, Surface, Tool, hookimpl
 
 _PEOPLE = frozenset({Surface.CLI, Surface.PYTHON, Surface.WORKFLOW})
 
@@ -77,6 +77,18 @@ def msp_tools() -> Iterable[Tool]:
         effect=Effect.RECORD,
         surfaces=_PEOPLE,
         example="msp-toolkit client import clients.csv --dry-run",
+    )
+
+
+@hookimpl
+def msp_mcp_resources() -> Iterable[McpResource]:
+    """Offer each client as a document."""
+    yield McpResource(
+        name="client",
+        title="Client",
+        uri="msp://clients/{id}",
+        run="msp_clients.tools:read_client",
+        summary="One client: contact, tier, status, devices and its own settings",
     )
 
 

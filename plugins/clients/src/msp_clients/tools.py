@@ -227,6 +227,13 @@ async def show_client(ctx: Context, client: ClientRef) -> ClientDetails:
     )
 
 
+async def read_client(
+    ctx: Context, id: Annotated[str, Doc("The client's id or exact name.")]
+) -> ClientDetails:
+    """Give one client as a document."""
+    return await show_client(ctx, id)
+
+
 async def add_client(
     ctx: Context,
     *,

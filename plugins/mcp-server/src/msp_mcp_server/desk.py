@@ -34,6 +34,7 @@ from msp_mcp_server.pages import Page, page_of, paged_arguments, rows_of
 from msp_mcp_server.results import Reply, page_reply, plan_reply, refusal, whole_reply
 from msp_mcp_server.settings import McpSettings
 
+LONGEST_UNKNOWN = 100
 MOST_ARGUMENTS = 1_000_000
 """Characters of arguments in one call."""
 
@@ -126,6 +127,8 @@ class Desk:
             page = self._checked(one, rest, plan)
         except InvalidParameters as error:
             await refuse(one.tool, _short(arguments), ctx, error)
+        if one.planned and ctx.read_only:
+            await refuse(one.tool, rest, ctx, _reads_only(one, caller))
         if page is not None:
             rest = paged_arguments(one, page)
         if one.planned and not plan:
@@ -225,7 +228,12 @@ class Desk:
         )
 
 
-LONGEST_UNKNOWN = 100
+def _reads_only(one: Offered, caller: Principal) -> PermissionDenied:
+    return PermissionDenied(
+        f"{one.tool.name} may change something, and {caller.actor.id} may only read here.",
+        suggestion="Ask for a key that may do more, or do it on the command line.",
+        tool=one.tool.name,
+    )
 
 
 def question(

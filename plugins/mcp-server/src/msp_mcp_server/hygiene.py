@@ -17,7 +17,7 @@ _FENCE = re.compile(r"`{3,}|~{3,}")
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+", re.MULTILINE)
 
 _OURS = re.compile(
-    r"(^|_)(id|ids|key|cursor|hash|code|at|since|until|state|status|check|source|instance|unit|cut|notes|kind)$"
+    r"(^|_)(id|ids|key|cursor|hash|code|at|since|until|state|status|check|source|instance|unit|cut|remarks|kind)$"
 )
 """Fields whose text is ours: ids, words of the model, times."""
 
@@ -35,6 +35,7 @@ def clean(text: str) -> str:
         cleaned = _INVISIBLE.sub("", _ESCAPE.sub("", text))
         cleaned = _TAG.sub("", _COMMENT.sub("", cleaned))
         cleaned = _HEADING.sub("", _FENCE.sub("", _LINK.sub(r"\1", cleaned)))
+        cleaned = cleaned.replace("](", "] (")
         if cleaned == text:
             return cleaned
         text = cleaned

@@ -62,7 +62,7 @@ def page_reply(
         data["next_cursor"] = page.cursor(after)
     said = [clean(note) for note in (*found.notes, *notes)]
     if said:
-        data["notes"] = said
+        data["remarks"] = said
     lines = [_heading(one, page, found)]
     lines += [_numbered(page.start + n, row, zone, page) for n, row in enumerate(found.items, 1)]
     if more:
@@ -84,8 +84,8 @@ def whole_reply(one: Offered, result: Any, notes: Sequence[str], zone: ZoneInfo)
         data["cut"] = cut
         said.append("Not all is shown: " + ", ".join(f"{k} {v}" for k, v in cut.items()) + ".")
     if said:
-        data["notes"] = [*data.get("notes", []), *said]
-    text = render(result, Format.TABLE, zone=zone)
+        data["remarks"] = said
+    text = str(mask_data(render(result, Format.TABLE, zone=zone)))
     return _reply(one, data, "\n\n".join([clean(text), *said]))
 
 

@@ -4,10 +4,11 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
 import mcp_types as types
 from mcp.server import Server, ServerRequestContext
 from mcp.shared.exceptions import MCPError
@@ -30,6 +31,7 @@ from msp_mcp_server.results import Reply
 
 log = logging.getLogger(__name__)
 Request = ServerRequestContext[Any, Any]
+T = TypeVar("T")
 
 PRINCIPAL = "msp.principal"
 """Where the HTTP front leaves who is calling."""
@@ -104,13 +106,15 @@ class Handlers:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {clean(params.name)[:100]}")
         reporter = Reporter(ctx.session.report_progress)
         try:
-            reply = await self._desk.call(
-                caller,
-                one,
-                params.arguments or {},
-                progress=reporter,
-                ask=self._asker(ctx),
-                answer=_answer(params),
+            reply = await _cancelled_once(
+                self._desk.call(
+                    caller,
+                    one,
+                    params.arguments or {},
+                    progress=reporter,
+                    ask=self._asker(ctx),
+                    answer=_answer(params),
+                )
             )
         except InputNeeded as needed:
             return _input_required(needed)
@@ -257,6 +261,21 @@ class Reporter:
         self._latest = None
         if self._task is not None:
             self._task.cancel()
+
+
+async def _cancelled_once(work: Coroutine[Any, Any, T]) -> T:
+    """Run work in a task of its own, so that it is cancelled once and ends in its own way.
+
+    Where the SDK cancels, every later await is cancelled too, and a sweep could not give back what it holds.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait({task})
+        raise
 
 
 def build(desk: Desk) -> Server[Any]:

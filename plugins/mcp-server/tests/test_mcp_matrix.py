@@ -1,0 +1,112 @@
+"""Every tool, by every kind of key, read-only or not, for one's own client and another's."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from msp_core.v1 import Effect, Keys, Principal, Surface
+from msp_mcp_server.desk import Desk
+
+pytestmark = [pytest.mark.anyio]
+OURS, THEIRS = "acme-corp", "birchwood-dental"
+MARKS = ("birchwood", "cascade", "delta")
+
+KINDS: dict[str, dict[str, Any]] = {
+    "read": {},
+    "record": {"allow": "record"},
+    "change": {"allow": "change"},
+    "destroy": {"allow": "destroy"},
+    "one client": {"allow": "destroy", "clients": [OURS]},
+    "one client, read": {"clients": [OURS]},
+    "clients only": {"allow": "destroy", "tools": ["client.*"]},
+}
+
+
+def arguments_for(name: str, client: str) -> dict[str, Any]:
+    """Return arguments that name a client wherever a tool takes one."""
+    device = f"{client}/{client.split('-')[0]}-dc01"
+    known: dict[str, dict[str, Any]] = {
+        "client_add": {"name": f"New {client}"},
+        "client_update": {"client_id": client, "notes": "x"},
+        "client_show": {"client_id": client},
+        "device_show": {"device": device},
+        "device_exec": {"device": device, "command": ["hostname"]},
+        "device_deploy_agent": {"client_id": client},
+        "health_check": {"client_id": client, "check_types": ["disk"]},
+        "health_history": {"client_id": client},
+        "alert_show": {"alert": "1" if client == OURS else "999999"},
+        "alert_ack": {"alert": "999999"},
+        "alert_resolve": {"alert": "999999"},
+        "door_open": {"doors": [f"{client}/a"]},
+        "door_demolish": {"door_id": f"{client}/a"},
+        "door_note": {"text": "x"},
+        "door_wait": {"seconds": 0.001},
+        "door_look": {},
+        "door_secret": {},
+        "door_crash": {},
+    }
+    return known.get(name, {"client_id": client})
+
+
+async def caller_of(desk: Desk, kind: str) -> Principal:
+    """Make a key of a kind and return whom it stands for."""
+    made = await desk.toolkit.call(
+        "key.create", {"name": kind, **KINDS[kind]}, ctx=desk.toolkit.context(surface=Surface.CLI)
+    )
+    found = await (await desk.toolkit.get(Keys)).principal(made.text)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("kind", list(KINDS))
+async def test_no_key_does_more_than_it_may(
+    open_desk: Callable[..., Any], done: list[str], kind: str, read_only: bool
+) -> None:
+    """Refused are other tools, greater effects and other clients; nothing is changed without a person or a plan."""
+    desk = await open_desk(mcp={"read_only": read_only})
+    caller = await caller_of(desk, kind)
+    only_reads = read_only or caller.read_only
+    most = Effect.RECORD if only_reads else caller.scope.max_effect
+    listed = {one.name for one in desk.catalog.of(caller, read_only=only_reads)}
+    before = (await desk.toolkit.call("client.list")).total
+    for one in desk.catalog.all():
+        named = caller.scope.tools is None or one.tool.name in caller.scope.tools
+        assert (one.name in listed) == (named and one.tool.effect <= most)
+        for client in (OURS, THEIRS):
+            given = arguments_for(one.name, client)
+            reply = await desk.call(caller, one, given)
+            code = json.loads(reply.text)["error"]["code"] if reply.error else ""
+            what = (one.name, client, reply.text)
+            if one.name not in listed:
+                assert code == "PERMISSION_DENIED", what
+                continue
+            assert code != "PERMISSION_DENIED" or one.name == "client_add", what
+            if caller.scope.clients is not None:
+                said = reply.text + json.dumps(reply.data, default=str)
+                for word in sorted({client, *map(str, given.values())}, key=len, reverse=True):
+                    said = said.replace(word, "")
+                if client == THEIRS and ("client_id" in given or "device" in given):
+                    assert code in ("CLIENT_NOT_FOUND", "DEVICE_NOT_FOUND", "INVALID_PARAMETERS"), (
+                        what
+                    )
+                    said = said.replace("birchwood", "")
+                assert not any(mark in said.lower() for mark in MARKS), what
+    assert done == []
+    if only_reads or most < Effect.RECORD:
+        assert (await desk.toolkit.call("client.list")).total == before
+
+
+async def test_a_key_of_one_client_lists_only_that_one(desk: Desk) -> None:
+    """Lists without a client named hold that client's rows and no other's."""
+    caller = await caller_of(desk, "one client")
+    for name in ("client_list", "device_list", "alert_list", "health_status", "health_check"):
+        one = desk.catalog.find(name)
+        assert one is not None
+        reply = await desk.call(caller, one, {})
+        assert not reply.error, reply.text
+        said = json.dumps(reply.data)
+        assert OURS in said
+        assert not any(mark in said for mark in MARKS)
