@@ -99,7 +99,9 @@ TOOLS: dict[str, list[dict[str, Any]] | str] = {
     "plugin.disable": "has no rows of clients",
     "plugin.enable": "has no rows of clients",
     "plugin.list": "has no rows of clients",
+    "plugin.new": "has no rows of clients",
     "plugin.show": "has no rows of clients",
+    "plugin.verify": "has no rows of clients",
 }
 
 Ask = Callable[[Any, Context, dict[str, str]], Any]
