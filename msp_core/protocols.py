@@ -290,7 +290,7 @@ class Keys(Protocol):
         ...
 
     async def any(self) -> bool:
-        """Tell whether there is a key that can be used."""
+        """Tell whether a key was ever made; from then on callers need one, also when the last one is gone."""
         ...
 
 
