@@ -37,6 +37,12 @@ def distribution_for(name: str) -> str | None:
     return _DISTRIBUTION.get(name)
 
 
+def known_plugin(id: str) -> str | None:
+    """Return the distribution of a known plugin id."""
+    distribution = f"msp-{id.removeprefix('msp-')}"
+    return distribution if distribution in _PROVIDES else None
+
+
 def install_line(name: str) -> str:
     """Return the command that installs what provides a name; empty when nothing known does."""
     distribution = distribution_for(name)

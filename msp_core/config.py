@@ -23,6 +23,7 @@ from msp_core.registry import Registry, known_ids
 from msp_core.secrets import SecretRef
 from msp_core.sections import KERNEL_SECTIONS, General
 from msp_core.structure import Problem, Unstructurable, is_union, structure
+from msp_core.unknown import not_there, out_of_use
 from msp_core.workspace import find_file, overlays, workspace_root
 
 S = TypeVar("S")
@@ -173,7 +174,7 @@ class Config:
         kinds = known_ids(registry.records(Adapter)) if configured else {}
         for name, section in sorted(configured.items()):
             instance = self._instance(
-                name, section, kinds, wrong, [] if warnings is None else warnings
+                name, section, kinds, registry, wrong, [] if warnings is None else warnings
             )
             if instance is not None:
                 found.append(instance)
@@ -214,6 +215,7 @@ class Config:
         name: str,
         section: Any,
         kinds: Mapping[str, Adapter],
+        registry: Registry,
         problems: list[Problem],
         warnings: list[str],
     ) -> Instance | None:
@@ -227,9 +229,7 @@ class Config:
         if adapter is None:
             line = install_line(kind)
             if line:
-                warnings.append(
-                    f"{self.origin(path)}: {path}: the plugin for {kind!r} is not installed. Run: {line}"
-                )
+                warnings.append(f"{self.origin(path)}: {path}: {not_there(kind, line, registry)}")
                 return None
             near = get_close_matches(kind, list(kinds), n=1)
             hint = (
@@ -237,6 +237,7 @@ class Config:
                 if near
                 else f"installed: {', '.join(sorted(kinds)) or 'none'}"
             )
+            hint += out_of_use(registry)
             word = {"rmm": "provider"}.get(path, "name" if path.startswith("backup") else "kind")
             problems.append(Problem(f"{path}.{word}", f"there is no adapter {kind!r}", hint))
             return None

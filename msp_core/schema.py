@@ -189,33 +189,23 @@ _REGISTRIES: dict[str, type[Any]] = {"checks": Check, "adapters": Adapter, "tool
 
 def unknown_id(kind: "str | tuple[str, ...]", name: str, registry: "Registry") -> Exception:
     """Return the error for an id nobody offers: what is installed, the nearest, what failed, what to install."""
-    from difflib import get_close_matches
-
     if isinstance(kind, tuple):
+        from difflib import get_close_matches
+
         near = get_close_matches(name, kind, n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         return InvalidParameters(
             f"{name!r} is not one of {', '.join(kind)}.", suggestion=hint.strip(), value=name
         )
     from msp_core.catalog import install_line
+    from msp_core.unknown import instead
 
     known = known_ids(registry.records(_REGISTRIES[kind]))
-    near = get_close_matches(name, list(known), n=1)
-    parts = []
-    if near:
-        parts.append(f"Did you mean {near[0]!r}?")
-    parts.append(f"Installed: {', '.join(sorted(known)) or 'none'}.")
-    out_of_use = sorted({*registry.disabled, *registry.failures})
-    if out_of_use:
-        parts.append(
-            f"Disabled or failed: {', '.join(out_of_use)} (see 'msp-toolkit plugin list')."
-        )
-    line = install_line(name)
-    if line:
-        parts.append(f"A known plugin provides it: {line}")
     singular = kind.removesuffix("s")
     return UnknownPlugin(
-        f"There is no {singular} {name!r}.", suggestion=" ".join(parts), value=name
+        f"There is no {singular} {name!r}.",
+        suggestion=instead(name, known, registry, install_line(name)),
+        value=name,
     )
 
 

@@ -207,10 +207,13 @@ class Secrets:
             known = {provider.scheme: provider for provider in self.providers()}
             provider = known.get(scheme)
             if provider is None:
+                from msp_core.catalog import install_line
+                from msp_core.unknown import instead
+
                 message = f"No installed plugin provides secrets for {scheme!r}."
                 raise UnknownPlugin(
                     message,
-                    suggestion=f"Installed: {', '.join(known)}. Try: pip install msp-secrets-{scheme}",
+                    suggestion=instead(scheme, known, self._registry, install_line(scheme)),
                     scheme=scheme,
                 )
             if scheme == "env":

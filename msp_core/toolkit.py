@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -27,6 +26,7 @@ from msp_core.schema import unknown_id
 from msp_core.secrets import Secret, Secrets
 from msp_core.sections import KERNEL_SECTIONS
 from msp_core.startup import open_registry
+from msp_core.unknown import instead
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -161,23 +161,17 @@ class Toolkit:
         known = {one.name: one for one in self.instances()}
         if name in known:
             return known[name]
-        near = get_close_matches(name, list(known), n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
         section = self.config.data.get("adapters", {}).get(name)
-        line = (
-            install_line(section.get("kind", ""))
-            if isinstance(section, Mapping)
-            else install_line(name)
-        )
-        if line:
-            hint += (
-                f"Its plugin is not installed: {line}. "
-                if section
-                else f"A known plugin provides it: {line}. "
-            )
+        kind = section.get("kind", "") if isinstance(section, Mapping) else ""
         message = f"No adapter {name!r} is configured."
+        if kind:
+            message = f"Adapter {name!r} is of kind {kind!r}, which no plugin in use offers."
         raise UnknownPlugin(
-            message, suggestion=f"{hint}Configured: {', '.join(known) or 'none'}.", value=name
+            message,
+            suggestion=instead(
+                name, known, self.registry, install_line(str(kind or name)), "Configured"
+            ),
+            value=name,
         )
 
     async def adapter(self, name: str) -> Any:

@@ -18,7 +18,7 @@ SLOW_MS = 100.0
 """A plugin module is data: with the contract loaded, importing one takes a few milliseconds."""
 _MEASURE = """
 import importlib, json, sys, time
-sys.path[:] = json.loads(sys.argv[1])
+sys.path += json.loads(sys.argv[1])
 import msp_core.v1, msp_core.hookspecs
 took = {}
 for module in sys.argv[2:]:
@@ -54,7 +54,7 @@ def slow(candidates: Iterable[Candidate]) -> Iterator[Finding]:
         return
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _MEASURE, json.dumps(search_path()), *by_module],
+            [sys.executable, "-P", "-c", _MEASURE, json.dumps(search_path()), *by_module],
             capture_output=True,
             text=True,
             timeout=_MEASURE_SECONDS,

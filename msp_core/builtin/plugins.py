@@ -8,10 +8,12 @@ from typing import Annotated, Any, ClassVar
 import attrs
 
 from msp_core.builtin.setup import write_atomically
+from msp_core.catalog import install_line, known_plugin
 from msp_core.discovery import Candidate, discover
 from msp_core.hookspecs import HOOKS
-from msp_core.registry import BUILTIN
+from msp_core.registry import BUILTIN, Registry
 from msp_core.sections import Plugins
+from msp_core.unknown import instead
 from msp_core.v1 import Column, ConfigError, Context, Display, Doc, Listing, Param, UnknownPlugin
 
 
@@ -111,7 +113,7 @@ async def show(
     rows = {row.id: row for row in _rows(ctx)}
     row = rows.get(id)
     if row is None:
-        raise _unknown(id, rows)
+        raise _unknown(id, rows, ctx.toolkit.registry)
     registry = ctx.toolkit.registry
     offers = {hook.removeprefix("msp_"): _offered(ctx, kind, id) for hook, kind in HOOKS.items()}
     candidate = registry.candidates.get(id)
@@ -151,7 +153,7 @@ async def _switch(ctx: Context, id: str, *, on: bool) -> str:
     disabled = set(config.view(Plugins, "plugins").disabled)
     known = {*disabled, *(one.id for one in _installed(ctx)), *ctx.toolkit.registry.failures}
     if id not in known:
-        raise _unknown(id, known)
+        raise _unknown(id, known, ctx.toolkit.registry)
     if config.path is None:
         message = "There is no configuration to note that in."
         raise ConfigError(message, suggestion="Run 'msp-toolkit init' first, or use --safe-mode.")
@@ -183,14 +185,10 @@ def _save(file: Path, disabled: list[str]) -> None:
     )
 
 
-def _unknown(id: str, known: Iterable[str]) -> UnknownPlugin:
-    from difflib import get_close_matches
-
-    names = sorted(known)
-    near = get_close_matches(id, names, n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
+def _unknown(id: str, known: Iterable[str], registry: Registry) -> UnknownPlugin:
+    line = f"pip install {known_plugin(id)}" if known_plugin(id) else install_line(id)
     return UnknownPlugin(
         f"No plugin {id!r} is installed.",
-        suggestion=f"{hint}Installed: {', '.join(names) or 'none'}.",
+        suggestion=instead(id, known, registry, line),
         value=id,
     )

@@ -195,7 +195,7 @@ def test_an_unknown_id_comes_with_the_nearest_and_the_installed() -> None:
     assert isinstance(error, UnknownPlugin)
     assert error.message == "There is no tool 'doctr'."
     assert "Did you mean 'doctor'?" in error.suggestion
-    assert "Disabled or failed: access" in error.suggestion
+    assert "Disabled: access." in error.suggestion
     error = unknown_id("checks", "disk", registry)
     assert isinstance(error, UnknownPlugin)
     assert "Installed: none." in error.suggestion
