@@ -45,14 +45,16 @@ def is_cron(_instance: object, attribute: Any, value: str) -> None:
     """Refuse what is not a cron expression of five fields; raises ValueError."""
     words = value.split()
     if len(words) != 5:
-        message = f"{attribute.name} {value!r} needs five fields: minute hour day month weekday, such as '0 */6 * * *'"
-        raise ValueError(message)
+        message = (
+            f"{value!r} needs five fields: minute hour day month weekday, such as '0 */6 * * *'"
+        )
+        raise ValueError(message, attribute)
     for place, word in enumerate(words):
         try:
             _cron_field(word, place)
         except ValueError as error:
-            message = f"{attribute.name} {value!r}: field {place + 1}: {error}"
-            raise ValueError(message) from None
+            message = f"{value!r}: field {place + 1}: {error}"
+            raise ValueError(message, attribute) from None
 
 
 _positive = validators.gt(timedelta(0))

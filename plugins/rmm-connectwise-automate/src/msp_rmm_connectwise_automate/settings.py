@@ -19,8 +19,8 @@ def _is_address(_: object, attribute: Any, value: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        message = f"{attribute.name}: expected an address like https://example.hostedrmm.com"
-        raise ValueError(message)
+        message = "expected an address like https://example.hostedrmm.com"
+        raise ValueError(message, attribute)
 
 
 def server_root(api_url: str) -> str:
