@@ -444,9 +444,13 @@ def test_probe_ping_measures_injected_delay_and_loss(groups: str, target: str) -
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    latency, loss, error = measure(3, 60, 0)
-    assert (loss, error) == (0.0, "")
-    assert 60 <= latency < 90
+    for _ in range(5):  # a busy machine adds to the delay, sometimes
+        latency, loss, error = measure(3, 60, 0)
+        assert (loss, error) == (0.0, "")
+        assert latency >= 60
+        if latency < 90:
+            break
+    assert latency < 90
     assert measure(4, 0, 1)[1:] == [25.0, ""]
     assert measure(2, 0, 2) == [None, 100.0, ""]
 

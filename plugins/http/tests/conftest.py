@@ -127,3 +127,9 @@ async def bench() -> AsyncIterator[Bench]:
 def login() -> Login:
     """An authenticator that logs in at POST /token."""
     return Login()
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait little between tries; how long it really is has tests of its own."""
+    monkeypatch.setattr("msp_http.retry.FIRST_DELAY_S", 0.02)

@@ -106,3 +106,9 @@ async def desk(
 ) -> AsyncIterator[Desk]:
     async with desk_of(lab) as opened:
         yield opened
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait little between tries; how long it really is has tests of its own."""
+    monkeypatch.setattr("msp_http.retry.FIRST_DELAY_S", 0.02)

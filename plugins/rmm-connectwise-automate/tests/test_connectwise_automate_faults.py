@@ -23,7 +23,7 @@ from msp_core.v1 import (
 )
 from msp_rmm_connectwise_automate import facts, services
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("short_waits")]
 
 COMPUTERS = "path=*/computers"
 

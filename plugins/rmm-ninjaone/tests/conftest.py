@@ -122,3 +122,9 @@ def query() -> Callable[..., FactQuery]:
 def windows() -> OsFamily:
     """The family that has services and a probe."""
     return OsFamily.WINDOWS
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait little between tries; how long it really is has tests of its own."""
+    monkeypatch.setattr("msp_http.retry.FIRST_DELAY_S", 0.02)

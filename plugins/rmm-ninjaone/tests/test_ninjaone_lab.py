@@ -41,7 +41,7 @@ from msp_rmm_ninjaone import facts
 from msp_rmm_ninjaone.paging import Pages
 from msp_rmm_ninjaone.probe import probe
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("short_waits")]
 
 SCRIPTS = ("Run PowerShell Command", "42")
 
