@@ -76,7 +76,7 @@ class McpPrompt:
     agent is given, or a list of JSON messages in the protocol's shape. Parameters are text; their texts are shown.
     """
 
-    name: str = field(validator=is_id)
+    name: str = field(validator=validators.matches_re(r"[a-z][a-z0-9_-]*"))
     run: str = field(validator=is_ref)
     summary: str = field(validator=validators.min_len(1))
     title: str = ""
@@ -90,7 +90,7 @@ class McpPrompt:
     def tool(self) -> Tool:
         """The tool that asking for it is."""
         return Tool(
-            name=f"prompt.{self.name}",
+            name="prompt." + self.name.replace("_", "-"),
             run=self.run,
             summary=self.summary,
             effect=Effect.READ,

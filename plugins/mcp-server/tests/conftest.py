@@ -46,11 +46,25 @@ def installed() -> Iterator[str]:
 def outside_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the outside plugin into a folder of its own, for processes that have it on their path."""
     folder = tmp_path_factory.mktemp("outside")
-    shutil.copytree(OUTSIDE / "acme_door", folder / "acme_door")
-    info = folder / "msp_acme_door-1.0.dist-info"
+    install(folder, "acme-door")
+    return folder
+
+
+def install(folder: Path, id: str) -> None:
+    """Put a plugin of this folder's into another, as an installation would."""
+    package = id.replace("-", "_")
+    shutil.copytree(OUTSIDE / package, folder / package)
+    info = folder / f"msp_{package}-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: msp-acme-door\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[msp_toolkit.plugins]\nacme-door = acme_door.plugin\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: msp-{id}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[msp_toolkit.plugins]\n{id} = {package}.plugin\n")
+
+
+@pytest.fixture(scope="session")
+def fixtures_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install what the conformance suite asks for by name."""
+    folder = tmp_path_factory.mktemp("fixtures")
+    install(folder, "checker-fixtures")
     return folder
 
 

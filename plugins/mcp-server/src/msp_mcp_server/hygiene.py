@@ -17,7 +17,7 @@ _FENCE = re.compile(r"`{3,}|~{3,}")
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+", re.MULTILINE)
 
 _OURS = re.compile(
-    r"(^|_)(id|ids|key|cursor|hash|code|at|since|until|state|status|check|source|instance|unit|cut|remarks|kind)$"
+    r"(^|_)(id|ids|key|cursor|hash|code|at|seen|since|until|state|status|check|source|instance|unit|cut|remarks|kind)$"
 )
 """Fields whose text is ours: ids, words of the model, times."""
 

@@ -1,0 +1,195 @@
+"""Streamable HTTP: who may call, from where, and with which key."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+pytestmark = [pytest.mark.anyio]
+PROGRAM = [sys.executable, "-m", "msp_core.cli"]
+PING = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+    "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}}  # fmt: skip
+ACCEPT = {"accept": "application/json, text/event-stream"}
+
+
+def start(folder: Path, outside: Path, *words: str, **env: str) -> tuple[Any, str]:
+    """Start the program and return it with the address it says it serves."""
+    process = subprocess.Popen(
+        [*PROGRAM, "mcp", "--http", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(outside), **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        found = re.search(r"Serving MCP on (\S+)", line)
+        if found:
+            return process, found[1]
+    process.wait(10)
+    return process, said
+
+
+@pytest.fixture
+def serve(workspace: Path, outside_path: Path) -> Iterator[Callable[..., str]]:
+    """Start servers on the workspace, and stop them."""
+    started = []
+
+    def make(*words: str, **env: str) -> str:
+        process, url = start(workspace, outside_path, *(words or ("--port", "0")), **env)
+        started.append(process)
+        return url
+
+    yield make
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=15)
+
+
+def key(workspace: Path, *words: str) -> str:
+    """Make a key the way a person does."""
+    made = subprocess.run(
+        [*PROGRAM, "key", "create", *words, "--json"],
+        cwd=workspace,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return str(json.loads(made.stdout)["text"])
+
+
+def agent(url: str, era: str, text: str) -> Client:
+    """Return an agent that sends a key."""
+    http = httpx2.AsyncClient(headers={"authorization": f"Bearer {text}"}, timeout=30)
+    return Client(streamable_http_client(url, http_client=http), mode=era)
+
+
+@pytest.mark.slow
+async def test_keys_decide_who_calls(workspace: Path, serve: Callable[..., str], era: str) -> None:
+    """Without keys the local user is served; with keys only they are, each within its scope."""
+    url = serve()
+    async with Client(url, mode=era) as client:
+        assert not (await client.call_tool("client_list", {})).is_error
+    ours = key(workspace, "ours", "--client", "acme-corp")
+    async with agent(url, era, ours) as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        assert "client_list" in names
+        assert "door_open" not in names
+        listed = await client.call_tool("client_list", {})
+        assert [row["id"] for row in listed.structured_content["items"]] == ["acme-corp"]
+        other = await client.call_tool("client_show", {"client_id": "birchwood-dental"})
+        assert json.loads(other.content[0].text)["error"]["code"] == "CLIENT_NOT_FOUND"
+    async with httpx2.AsyncClient() as http:
+        wrong = [
+            {},
+            {"authorization": "Bearer nonsense"},
+            {"authorization": f"Bearer {ours[:-1]}"},
+            {"authorization": f"Basic {ours}"},
+            {"x-api-key": "msp_x_y"},
+        ]
+        for headers in wrong:
+            refused = await http.post(url, json=PING, headers={**ACCEPT, **headers})
+            assert refused.status_code == 401, headers
+            assert refused.json()["error"]["code"] == "AUTHENTICATION_FAILED"
+            assert "Bearer" in refused.headers["www-authenticate"]
+        for headers in ({"x-api-key": ours}, {"authorization": f"bearer {ours}"}):
+            good = await http.post(url, json=PING, headers={**ACCEPT, **headers})
+            assert good.status_code == 200
+
+
+@pytest.mark.slow
+async def test_a_revoked_key_stays_out(workspace: Path, serve: Callable[..., str]) -> None:
+    """Revoking is felt at once, and nobody becomes the local user because no key is left."""
+    url = serve()
+    only = key(workspace, "only")
+    async with httpx2.AsyncClient() as http:
+        headers = {**ACCEPT, "x-api-key": only}
+        assert (await http.post(url, json=PING, headers=headers)).status_code == 200
+        await anyio.run_process([*PROGRAM, "key", "revoke", "only"], cwd=workspace)
+        for gone in (headers, ACCEPT):
+            assert (await http.post(url, json=PING, headers=gone)).status_code == 401
+
+
+async def test_other_hosts_and_pages_are_not_answered(serve: Callable[..., str]) -> None:
+    """A name that is not this machine's, or a page from elsewhere, is refused; health needs nothing."""
+    url = serve()
+    async with httpx2.AsyncClient() as http:
+        for headers in (
+            {"host": "evil.example"},
+            {"host": "127.0.0.1.evil.example:80"},
+            {"origin": "https://evil.example"},
+            {"origin": "null"},
+        ):
+            refused = await http.post(url, json=PING, headers={**ACCEPT, **headers})
+            assert refused.status_code in (403, 421), headers
+        health = await http.get(url.replace("/mcp", "/healthz"))
+        assert health.json() == {"status": "ok"}
+        large = await http.post(url, content=b"x" * 10_000_000, headers=ACCEPT)
+        assert large.status_code == 413
+        broken = await http.post(
+            url, content=b'{"jsonrpc": ', headers={**ACCEPT, "content-type": "application/json"}
+        )
+        assert broken.status_code == 400
+        assert (await http.post(url, json=PING, headers=ACCEPT)).status_code == 200
+
+
+@pytest.mark.slow
+def test_others_than_this_machine_need_keys_and_names(workspace: Path, outside_path: Path) -> None:
+    """It does not start where anybody could reach it, and says what is missing."""
+    process, said = start(workspace, outside_path, "--host", "0.0.0.0", "--port", "0")
+    assert process.returncode == 1
+    assert "key create" in said
+    assert "allowed_hosts" in said
+    key(workspace, "some")
+    process, said = start(workspace, outside_path, "--host", "0.0.0.0", "--port", "0")
+    assert process.returncode == 1
+    assert "key create" not in said
+    assert "allowed_hosts" in said
+    process, url = start(
+        workspace,
+        outside_path,
+        "--host",
+        "0.0.0.0",
+        "--port",
+        "0",
+        MSP_MCP__ALLOWED_HOSTS='["msp.example.com"]',
+    )
+    assert url.startswith("http://0.0.0.0:")
+    process.terminate()
+    process.communicate(timeout=15)
+
+
+@pytest.mark.parametrize(
+    ("env", "word"),
+    [({"MCP_SERVER_PORT": "many"}, "MCP_SERVER_PORT"), ({"MCP_LOG_LEVEL": "loud"}, "log level")],
+)
+def test_wrong_variables_are_named(
+    workspace: Path, outside_path: Path, env: dict[str, str], word: str
+) -> None:
+    """A variable that cannot be read stops the start, by name."""
+    process, said = start(workspace, outside_path, **env)
+    assert process.returncode == 1
+    assert word in said
+
+
+def test_the_port_is_taken_from_the_variable(workspace: Path, outside_path: Path) -> None:
+    """MCP_SERVER_PORT wins over the configuration."""
+    process, url = start(workspace, outside_path, MCP_SERVER_PORT="0", MCP_LOG_LEVEL="DEBUG")
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/mcp", url)
+    assert ":3000" not in url
+    process.terminate()
+    process.communicate(timeout=15)

@@ -1,0 +1,253 @@
+"""The program as an agent starts it: configuration, the morning briefing, broken input, sudden ends."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+
+from msp_core.v1 import Toolkit
+
+pytestmark = [pytest.mark.anyio]
+PROGRAM = [sys.executable, "-m", "msp_core.cli"]
+HELLO = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+    "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}}  # fmt: skip
+
+
+def config_for(workspace: Path, client: str, *words: str) -> Any:
+    """Return what `mcp config` prints."""
+    made = subprocess.run(
+        [*PROGRAM, "mcp", "config", client, *words],
+        cwd=workspace,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(made.stdout)
+
+
+def started(workspace: Path, outside: Path) -> StdioServerParameters:
+    """Return how an agent starts the server."""
+    return StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "msp_core.cli", "mcp"],
+        cwd=workspace,
+        env={**os.environ, "PYTHONPATH": str(outside)},
+    )
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        "claude-desktop",
+        pytest.param("claude-code", marks=pytest.mark.slow),
+        "vscode",
+        pytest.param("cursor", marks=pytest.mark.slow),
+    ],
+)
+async def test_the_printed_configuration_starts_the_server(
+    workspace: Path, tmp_path: Path, client: str
+) -> None:
+    """From any folder, what each program's configuration says starts a server on this workspace."""
+    made = config_for(workspace, client)
+    server = next(iter(made.values()))["msp-toolkit"]
+    assert set(made) == {"servers" if client == "vscode" else "mcpServers"}
+    assert server["env"]["MSP_CONFIG"] == str(workspace / "msp-toolkit.toml")
+    assert "canary" not in json.dumps(made)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    parameters = StdioServerParameters(
+        command=server["command"],
+        args=server["args"],
+        env={**server["env"], "HOME": str(elsewhere)},
+        cwd=elsewhere,
+    )
+    async with Client(parameters, mode="legacy") as agent:
+        assert (await agent.call_tool("client_list", {})).structured_content["total"] == 4
+
+
+@pytest.mark.slow
+async def test_the_morning_briefing(workspace: Path, outside_path: Path, era: str) -> None:
+    """The prompt's steps, done by a scripted agent: every figure is what the store holds."""
+    async with Client(started(workspace, outside_path), mode=era) as agent:
+        said = (await agent.get_prompt("morning-briefing", {"tier": "bronze"})).messages[0]
+        assert "`client_list`" in said.content.text
+        clients = (await agent.call_tool("client_list", {"tier": "bronze"})).structured_content
+        figures: dict[str, Any] = {}
+        for row in clients["items"]:
+            checked = await agent.call_tool("health_check", {"client_id": row["id"]})
+            alerts = await agent.call_tool("alert_list", {"client_id": row["id"], "limit": 500})
+            figures[row["id"]] = (
+                checked.structured_content["counts"],
+                row["devices"],
+                sorted(one["alert"]["id"] for one in alerts.structured_content["items"]),
+                alerts.structured_content["total"],
+            )
+    async with Toolkit.open(workspace / "msp-toolkit.toml") as toolkit:
+        known = await toolkit.call("client.list", {"tier": "bronze"})
+        assert clients["total"] == known.total == len(figures) == 4
+        for client in known.items:
+            counts, devices, alerts_seen, total = figures[client.id]
+            from msp_health.api import Health
+
+            summary = await (await toolkit.get(Health)).status(toolkit.context(), client.id)
+            listed = await toolkit.call("alert.list", {"client": client.id, "limit": 1000})
+            held = {name: getattr(summary.counts, name) for name in counts}
+            assert counts == held
+            assert devices == client.devices
+            assert alerts_seen == sorted(entry.alert.id for entry in listed.items)
+            assert total == listed.total
+    assert sum(one[0]["ok"] for one in figures.values()) > 0
+
+
+@pytest.fixture
+def pipe(workspace: Path, outside_path: Path) -> Iterator[Callable[[], Any]]:
+    """Start servers and hand out their pipes."""
+    started_: list[Any] = []
+
+    def make() -> Any:
+        process = subprocess.Popen(
+            [*PROGRAM, "mcp"],
+            cwd=workspace,
+            env={**os.environ, "PYTHONPATH": str(outside_path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        started_.append(process)
+        return process
+
+    yield make
+    for process in started_:
+        process.kill()
+        process.wait(10)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            with suppress(BrokenPipeError):
+                stream.close()
+
+
+def send(process: Any, *messages: Any) -> None:
+    """Write messages, each on a line; bytes go as they are."""
+    for message in messages:
+        data = message if isinstance(message, bytes) else json.dumps(message).encode()
+        process.stdin.write(data + b"\n")
+    process.stdin.flush()
+
+
+def answer(process: Any, id: Any) -> Any:
+    """Read until the answer to a request."""
+    for line in process.stdout:
+        message = json.loads(line)
+        if message.get("id") == id and "method" not in message:
+            return message
+    raise AssertionError("the server is gone: " + process.stderr.read().decode()[-2000:])
+
+
+def test_broken_messages_do_not_end_it(pipe: Callable[[], Any]) -> None:
+    """After a thousand broken, cut and mutilated messages a good one is answered, and stdout held JSON only."""
+    process = pipe()
+    send(process, HELLO, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+    answer(process, 0)
+    chance = random.Random(7)
+    good = json.dumps({
+        "jsonrpc": "2.0", "id": 5, "method": "tools/call",
+        "params": {"name": "door_look", "arguments": {"door": "a"}},
+    }).encode()  # fmt: skip
+    odd: list[Any] = [
+        b"", b"null", b"[]", b"{}", b"\xff\xfe", b"[" * 5000, b'{"a":' * 2000, b"1e999", b'"\\ud800"',
+        {"jsonrpc": "2.0", "id": None, "method": "tools/list"},
+        {"jsonrpc": "2.0", "id": [1], "method": "tools/list"},
+        {"jsonrpc": "2.0", "id": 2, "method": "no/such"},
+        {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": []},
+        {"jsonrpc": "2.0", "id": 4, "method": "tools/call", "params": {"name": 5}},
+        {"jsonrpc": "2.0", "id": 6, "method": "tools/call", "params": {"name": "door_look", "arguments": []}},
+        {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "never"}},
+        {"jsonrpc": "2.0", "id": 7, "result": {}},
+        {"jsonrpc": "2.0", "id": 8, "error": {"code": "x"}},
+    ]  # fmt: skip
+    for message in odd:
+        send(process, message)
+    for _ in range(1000):
+        broken = bytearray(good)
+        for _ in range(chance.randint(1, 4)):
+            place = chance.randrange(len(broken))
+            if chance.random() < 0.3:
+                del broken[place:]
+                broken += b" "
+            else:
+                broken[place] = chance.randrange(256)
+        send(process, bytes(broken).replace(b"\n", b" "))
+    call = {"name": "door_look", "arguments": {"door": "last"}}
+    send(process, {"jsonrpc": "2.0", "id": "end", "method": "tools/call", "params": call})
+    assert answer(process, "end")["result"]["structuredContent"] == {"result": "last is shut"}
+
+
+def test_it_ends_when_the_agent_hangs_up(pipe: Callable[[], Any]) -> None:
+    """A closed stream ends the process soon and without complaint."""
+    process = pipe()
+    send(process, HELLO)
+    answer(process, 0)
+    process.stdin.close()
+    assert process.wait(20) == 0
+    assert b"Traceback" not in process.stderr.read()
+
+
+@pytest.mark.slow
+def test_a_slow_reader_loses_nothing(pipe: Callable[[], Any]) -> None:
+    """An agent that reads only after 300 large answers are due gets them all."""
+    process = pipe()
+    send(process, HELLO, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+    answer(process, 0)
+    params = {"name": "device_list", "arguments": {"limit": 32}}
+    for number in range(1, 301):
+        send(process, {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+    seen = set()
+    for line in process.stdout:
+        message = json.loads(line)
+        assert len(message["result"]["structuredContent"]["items"]) == 32
+        seen.add(message["id"])
+        if len(seen) == 300:
+            break
+    assert seen == set(range(1, 301))
+
+
+@pytest.mark.kill
+async def test_killed_in_the_middle_of_a_sweep(workspace: Path, pipe: Callable[[], Any]) -> None:
+    """The next server works on sound records: the sweep can be finished, and the trail is whole."""
+    for delay in (0.02, 0.1, 0.3):
+        process = pipe()
+        send(process, HELLO, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+        answer(process, 0)
+        send(
+            process,
+            {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "health_check"}},
+        )
+        await anyio.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+    process = pipe()
+    send(process, HELLO, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+    answer(process, 0)
+    for _ in range(60):
+        send(
+            process,
+            {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "health_check"}},
+        )
+        result = answer(process, 2)["result"]
+        if not result.get("isError"):
+            break
+        assert "CONFLICT" in result["content"][0]["text"]
+        await anyio.sleep(1)
+    data = result["structuredContent"]
+    assert data["planned"] == sum(data["counts"].values())
+    async with Toolkit.open(workspace / "msp-toolkit.toml") as toolkit:
+        assert (await toolkit.call("audit.verify")).problems == ()
