@@ -1,11 +1,13 @@
 """Measure and print one table: `python -m benchmarks [NAME...] [--quick]`."""
 
 import argparse
+import gc
 import importlib
 import sys
 import time
 
 from benchmarks.table import Row, machine, render
+from msp_core.cli import GARBAGE
 
 WORKS = {
     "help": "benchmarks.commands:measure_help",
@@ -30,6 +32,7 @@ def main() -> int:
     unknown = sorted(set(given.names) - set(WORKS))
     if unknown:
         parser.error(f"no such benchmark: {', '.join(unknown)} (there are: {', '.join(WORKS)})")
+    gc.set_threshold(*GARBAGE)  # as the program does, for both sides
     rows: list[Row] = []
     for name in given.names or WORKS:
         started = time.monotonic()

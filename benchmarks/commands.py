@@ -60,10 +60,9 @@ def measure_list(*, quick: bool) -> list[Row]:
     workspace = CACHE / "clients"
     if not (workspace / "config").exists():
         _make_clients(bin, workspace)
-    command = [bin / "msp-toolkit", "client", "list"]
 
     def ours() -> Sample:
-        return run(command, cwd=workspace)
+        return run([bin / "msp-toolkit", "client", "list"], cwd=workspace)
 
     def bare() -> Sample:
         return run([bin / "python", BARE, "hello"], cwd=workspace)

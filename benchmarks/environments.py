@@ -64,24 +64,12 @@ def _environment(name: str, projects: Sequence[Path]) -> Path:
     quiet.pop("VIRTUAL_ENV", None)
     if not (bin / "python").exists():
         subprocess.run([uv, "venv", "-q", "--python", sys.executable, place], check=True, env=quiet)
-    subprocess.run(
-        [
-            uv,
-            "pip",
-            "install",
-            "-q",
-            "--python",
-            bin / "python",
-            "--no-sources",
-            "--compile-bytecode",
-        ]
-        + ["--constraints", ROOT / "constraints.txt"]
-        + [word for project in projects for word in ("--reinstall-package", _name(project))]
-        + [str(project) for project in projects],
-        check=True,
-        env=quiet,
-        cwd=CACHE,  # outside the workspace, whose settings would make it editable
-    )
+    command = [uv, "pip", "install", "-q", "--no-sources", "--compile-bytecode"]
+    command += ["--python", str(bin / "python"), "--constraints", str(ROOT / "constraints.txt")]
+    for project in projects:
+        command += ["--reinstall-package", _name(project), str(project)]
+    # Outside the workspace, whose settings would make everything editable
+    subprocess.run(command, check=True, env=quiet, cwd=CACHE)
     for old in place.glob("installed-*"):
         old.unlink()
     mark.touch()
