@@ -87,6 +87,9 @@ cover: $(NODE_TOOLS) ## every test but kills and fuzz under coverage, and the ga
 wheels: $(SYNCED) ## each wheel alone: build, install, import, test
 	$(BIN)/python scripts/wheels.py
 
+templates: $(SYNCED) ## each kind of new plugin: written, built, installed alone, tested, verified, used
+	$(BIN)/python scripts/templates.py
+
 lowest: $(SYNCED) ## the tests with the lowest versions we allow
 	$(BIN)/python scripts/lowest.py
 
@@ -117,7 +120,7 @@ changelog: $(SYNCED) ## turn news fragments into a CHANGELOG (IN=, NAME=, VERSIO
 bench: $(SYNCED) ## ours against the floor, one table
 	@$(BIN)/python -m benchmarks
 
-check: lint types layers docs cover kills wheels ways ## everything CI runs (under 45 minutes)
+check: lint types layers docs cover kills wheels templates ways ## everything CI runs (under 45 minutes)
 
 clean: ## remove the environment, caches and builds
 	rm -rf $(VENV) .cache build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -309,3 +309,6 @@ HOOKS: dict[str, type] = {
     "msp_mcp_prompts": McpPrompt,
 }
 """Each hook and the record it returns."""
+
+SINCE: dict[str, str] = dict.fromkeys(HOOKS, "0.1.0")
+"""The version of msp-core each hook came with; a later one is named here by itself."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from msp_core import hookspecs
 
-TARGET = Path(__file__).parent.parent / "hookspecs.md"
+ROOT = Path(__file__).parent.parent
+TARGET = ROOT / "hookspecs.md"
 
 
 def document() -> str:
@@ -25,9 +26,19 @@ def document() -> str:
         parts.append(f"\n## {name}\n")
         parts.append(f"```python\ndef {name}() -> Iterable[{record.__name__}]\n```\n")
         parts.append(inspect.getdoc(getattr(hookspecs, name)) or "")
-        parts.append("\nSince 0.1.0. Fields of the record:\n")
+        users = ", ".join(f"`{user}`" for user in users_of(name))
+        parts.append(f"\nSince {hookspecs.SINCE[name]}. First-party users: {users}.\n")
+        parts.append("Fields of the record:\n")
         parts.append(f"> {' '.join((inspect.getdoc(record) or '').split())}")
     return "\n".join(parts) + "\n"
+
+
+def users_of(hook: str) -> list[str]:
+    """Return the plugins of this repository that implement a hook; the kernel's own is `kernel`."""
+    line = f"\ndef {hook}("
+    found = ["kernel"] if line in (ROOT / "msp_core/builtin/plugin.py").read_text() else []
+    files = sorted(ROOT.glob("plugins/*/src/*/plugin.py"))
+    return found + [one.parents[2].name for one in files if line in one.read_text(encoding="utf-8")]
 
 
 def main() -> int:

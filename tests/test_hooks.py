@@ -1,0 +1,59 @@
+"""Every hook is used by a first-party plugin, gives what it says, and stops nobody when one plugin breaks it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from msp_core.discovery import discover
+from msp_core.hookspecs import HOOKS, SINCE
+from msp_core.registry import Registry
+from scripts.hookspecs import users_of
+
+sys.path.insert(0, str(Path(__file__).parent / "kernel"))
+from fakes import install, on_path
+
+RAISES = (
+    "from msp_core.v1 import hookimpl\n@hookimpl\ndef {hook}():\n    raise RuntimeError('boom')\n"
+)
+FOREIGN = "from msp_core.v1 import hookimpl\n@hookimpl\ndef {hook}():\n    return [object()]\n"
+
+
+@pytest.fixture(scope="module")
+def installed() -> Registry:
+    """The plugins of this environment."""
+    candidates, failures = discover()
+    return Registry(candidates, failures=failures)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_has_a_first_party_user(hook: str, installed: Registry) -> None:
+    """No hook ships that nobody uses: each is implemented here, and yields records of its kind."""
+    assert users_of(hook)
+    records: tuple[object, ...] = installed.records(HOOKS[hook])
+    assert records
+    assert all(type(one) is HOOKS[hook] for one in records)
+    assert {installed.plugin_of(one) for one in records} >= {
+        "builtin" if user == "kernel" else user for user in users_of(hook)
+    }
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize(("source", "stage"), [(RAISES, "hook"), (FOREIGN, "record")])
+def test_a_hook_that_breaks_stops_nobody(
+    hook: str, source: str, stage: str, tmp_path: Path
+) -> None:
+    """Whichever hook raises or returns something else: its plugin is set aside, the others' records stay."""
+    site = tmp_path / "site"
+    install(site, "breaks", source.replace("{hook}", hook))
+    with on_path(site):
+        candidates, failures = discover(path=[str(site), *sys.path])
+        registry = Registry(candidates, failures=failures)
+        records: tuple[object, ...] = registry.records(HOOKS[hook])
+        assert (registry.failures["breaks"].stage, bool(records)) == (stage, True)
+        assert hook in registry.failures["breaks"].reason
+
+
+def test_every_hook_says_since_when() -> None:
+    """The document names a version for each hook."""
+    assert set(SINCE) == set(HOOKS)
