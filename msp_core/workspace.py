@@ -47,4 +47,12 @@ def workspace_root(file: Path | None) -> Path:
 
 def overlays(file: Path) -> list[Path]:
     """Return the `conf.d/*.toml` beside a configuration file, in the order they apply."""
-    return sorted((file.parent / "conf.d").glob("*.toml"))
+    folder = file.parent / "conf.d"
+    try:
+        names = sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:  # options that are there must not be passed over in silence
+        message = f"{folder} cannot be read: {error.strerror}."
+        raise ConfigError(message, suggestion="Mend its permissions.") from None
+    return [folder / name for name in names if name.endswith(".toml")]

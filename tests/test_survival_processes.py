@@ -268,6 +268,73 @@ def test_postgresql_restarts_in_a_sweep(folder: Path) -> None:
             assert found("SELECT COUNT(*) FROM latest_status") == [(run["planned"],)]
 
 
-def shell(folder: Path, line: str, **more: str) -> tuple[int, str, str]:
-    """Run a line of bash in which `msp` is the program."""
+def shell(folder: Path, line: str) -> tuple[int, str]:
+    """Run a line of bash in which `msp` is the program; return its exit code and what it said on stderr."""
     program = " ".join(PROGRAM)
+    done = subprocess.run(
+        ["bash", "-c", f'set -o pipefail; msp() {{ {program} "$@"; }}; {line}'],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "codes"),
+    [
+        ("msp client list >&-", (0,)),
+        ("msp client list <&-", (0,)),
+        ("msp client list 2>&-", (0,)),
+        ("msp client list <&- >&- 2>&-", (0,)),
+        ("msp nonsense 2>&-", (64,)),
+        ("msp client list > /dev/full", (1,)),
+        ("msp --help > /dev/full", (1,)),
+        ("msp client list --json | head -c 1 > /dev/null", (0, 1)),
+        ("mkdir gone && cd gone && rmdir ../gone && msp client list", (1,)),
+        ("mkdir gone && cd gone && rmdir ../gone && msp init --no-input", (1,)),
+        ("MSP_WATCHDOG_SECONDS=soon msp health check --all --dry-run > /dev/null", JUDGED),
+        ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 msp client list", (0,)),
+        ("PYTHONOPTIMIZE=2 msp client list", (0,)),
+        ("TERM=dumb COLUMNS=1 HOME=/nonexistent msp client list", (0,)),
+    ],
+)
+def test_odd_surroundings(folder: Path, line: str, codes: tuple[int, ...]) -> None:
+    """Closed and full streams, readers that leave, folders that are gone, odd locales: an exit code, no traceback."""
+    ended, err = shell(folder, line)
+    assert ended in codes, err
+    if "/dev/full" in line:
+        assert "the output cannot be written" in err
+
+
+def test_closed_streams_never_become_the_database(folder: Path) -> None:
+    """With no standard stream open the database does not take the place of one, to be written into."""
+    for _ in range(2):
+        shell(folder, "msp health check --all <&- >&- 2>&-")
+    assert len(rows(folder, "SELECT id FROM health_runs")) == 2
+    assert_whole(lambda sql: rows(folder, sql))
+
+
+NESTED = "[" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "a: " + NESTED),
+        ("a.json", NESTED),
+        ("a.toml", "a = " + NESTED),
+        ("a.yaml", "a: &a [x, x]\nb: &b [*a, *a]\ngeneral: {company_name: *b}"),
+        ("a.toml", "x" * 5_000_000),
+    ],
+)
+def test_configurations_made_to_break_the_reader(folder: Path, name: str, text: str) -> None:
+    """Nesting that would exhaust the stack, aliases, sheer size: one error that names the file."""
+    (folder / name).write_text(text, encoding="utf-8")
+    code, err = shell(folder, f"msp --config {name} client list")
+    assert code == 1
+    assert name in err
+    assert "[CONFIG_INVALID]" in err

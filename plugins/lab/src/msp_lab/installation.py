@@ -50,7 +50,13 @@ class Installation:
 
         Raises Conflict when another one runs or is being started, SystemFailure when none starts.
         """
-        self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise SystemFailure(
+                f"The folder {self.state_dir} cannot be made: {error.strerror}.",
+                suggestion="Mend the workspace's permissions, or what is in its place.",
+            ) from None
         with self._lock():
             found = self.running()
             if found is not None:
