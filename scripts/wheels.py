@@ -2,7 +2,7 @@
 
 Every distribution of the workspace is built and put into a fresh environment of its own, together
 with its declared dependencies only: the workspace's own as wheels from this build, the others from
-the index, within constraints.txt. There its modules are imported and its tests run, on a copy of
+the index, within constraints.txt. There its modules are imported, its tests and `plugin verify` run, on a copy of
 the tests and away from the source tree. Run: `python scripts/wheels.py [PLUGIN...]`.
 """
 
@@ -195,7 +195,16 @@ def try_alone(wheel: Wheel, wheels: dict[str, Wheel], scratch: Path) -> str:
     closing = printed.strip().splitlines()[-1]
     if not re.search(r"\d+ passed", closing):
         raise Failure(f"no test ran: {closing}")
-    return closing.strip("= ")
+    return f"{closing.strip('= ')}{verified(wheel, home)}"
+
+
+def verified(wheel: Wheel, home: Path) -> str:
+    """Run `plugin verify` on a wheel that holds a plugin; give what it says."""
+    declared = tomllib.loads((wheel.source / "pyproject.toml").read_text(encoding="utf-8"))
+    points = declared["project"].get("entry-points", {}).get("msp_toolkit.plugins", {})
+    command = str(home / "env" / "bin" / "msp")
+    said = [run([command, "plugin", "verify", id], home).strip().splitlines()[-1] for id in points]
+    return "".join(f"; {line}" for line in said)
 
 
 def attempt(wheel: Wheel, wheels: dict[str, Wheel], scratch: Path) -> bool:

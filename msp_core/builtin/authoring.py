@@ -216,6 +216,8 @@ def _parts(
     read = {one.adapter for one in offered[Source]}
     for adapter in offered[Adapter]:
         body = _backend(adapter.id)
+        if body is None and adapter.role is not Role.RMM:
+            continue  # there are no cases for this role yet
         if body is None:
             reason = "no backend: declare one as entry point msp_toolkit.backends"
             untried.append(

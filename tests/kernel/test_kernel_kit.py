@@ -1,5 +1,7 @@
 """The kit for plugin authors: what it gives, and what it does not let pass."""
 
+# ruff: noqa: PT012 - the end of the block is what is tested
+
 import subprocess
 import sys
 import urllib.error
@@ -78,6 +80,7 @@ def test_a_tool_runs_in_memory(site: Path) -> None:
     assert run_tool("good.hello", plugin="good") == "hello from good"
 
 
+@pytest.mark.anyio
 async def test_what_nobody_expected_fails() -> None:
     """An unmatched request is answered 501, and fails the test at the end; so does one that never came."""
     with pytest.raises(AssertionError, match=r"not expected: GET /other\?x=1"):
@@ -90,6 +93,7 @@ async def test_what_nobody_expected_fails() -> None:
             vendor.expect("GET", "/known", Reply(), times=2)
 
 
+@pytest.mark.anyio
 async def test_faults_come_when_they_are_due() -> None:
     """After two good answers one is spoilt; then all is well."""
     async with FaultyVendor(lambda request: Reply(data=request.path)) as vendor:
@@ -113,10 +117,6 @@ async def ask(vendor: Any, target: str) -> tuple[int, bytes]:
             return error.code, error.read()
 
     return await asyncio.to_thread(get)
-
-
-test_what_nobody_expected_fails = pytest.mark.anyio(test_what_nobody_expected_fails)
-test_faults_come_when_they_are_due = pytest.mark.anyio(test_faults_come_when_they_are_due)
 
 
 def test_the_sink_wants_everything_asserted() -> None:
@@ -196,7 +196,10 @@ def test_fixtures(
 
 def test_the_pytest_plugin_is_light() -> None:
     """Loading it imports nothing of the kernel but what the package itself needs."""
-    code = "import sys, pytest; before = set(sys.modules); import msp_core.testing.fixtures; print(*sorted(set(sys.modules) - before))"
+    code = (
+        "import sys, pytest; before = set(sys.modules); import msp_core.testing.fixtures; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) <= {"msp_core", "msp_core.testing", "msp_core.testing.fixtures"}
 
