@@ -214,7 +214,7 @@ def test_in_the_foreground_until_ctrl_c(workspace: Path) -> None:
         said.append(process.stderr.readline())
     assert overlay(workspace).exists(), said
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "The lab is down." in out
     assert not overlay(workspace).exists()
