@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-PROGRAMS = sorted(path.name for path in EXAMPLES.glob("*.py") if path.name != "workspace.py")
+PROGRAMS = sorted(
+    path.relative_to(EXAMPLES).as_posix()
+    for path in EXAMPLES.rglob("*.py")
+    if path.name != "workspace.py"
+)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
