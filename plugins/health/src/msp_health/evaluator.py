@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from attrs import define, evolve
 
@@ -72,7 +73,7 @@ def _evaluate(row: Row, facts: list[Known], previous: Previous | None) -> Outcom
         verdict = check.evaluate(*values, limits=row.limits, previous=previous, **more)
         if not isinstance(verdict, Verdict):
             return _failed(row, f"returned {type(verdict).__name__}, not a Verdict")
-        data = _encode(dict(verdict.data)) if verdict.data else None
+        data = _data(verdict.data) if verdict.data else None
         metrics, value = _metrics(verdict.metrics)
         first = facts[0] if facts else None
         return Outcome(
@@ -99,16 +100,30 @@ def _metrics(metrics: tuple[Metric, ...]) -> tuple[str | None, float | None]:
     if not kept:
         return None, None
     # Written by hand: making an encoder for each row takes longer than judging it
-    texts = [
-        f"[{_quote(m.name)},{_number(m.value)},{_quote(m.unit)},{_number(m.warning)},{_number(m.critical)}]"
-        for m in kept
-    ]
+    texts = []
+    for metric in kept:
+        before, after = _frame(metric.name, metric.unit, metric.warning, metric.critical)
+        texts.append(f"{before}{float(metric.value)!r}{after}")
     return f"[{','.join(texts)}]", float(kept[0].value)
 
 
 @lru_cache(maxsize=4096)
-def _quote(text: str) -> str:
-    return json.dumps(text)
+def _frame(name: str, unit: str, warning: float | None, critical: float | None) -> tuple[str, str]:
+    """Return what stands around a metric's value; it is the same for most rows of a check."""
+    return f"[{json.dumps(name)},", f",{json.dumps(unit)},{_number(warning)},{_number(critical)}]"
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    """Write what a check wants to remember; mostly a few words, and the same for most rows."""
+    items = tuple(data.items())
+    if all(type(value) is str for _, value in items):
+        return _words(items)
+    return _encode(dict(data))
+
+
+@lru_cache(maxsize=4096)
+def _words(items: tuple[tuple[str, str], ...]) -> str:
+    return _encode(dict(items))
 
 
 def _number(value: float | None) -> str:
