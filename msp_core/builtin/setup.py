@@ -187,6 +187,7 @@ def _make(folder: Path) -> None:
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file in one step; a crash leaves the old one whole. Raises ConfigError when that cannot be done."""
+    path = path.resolve()  # a linked configuration stays linked
     _make(path.parent)
     temporary = None
     try:

@@ -1,7 +1,9 @@
 """Export and import of clients."""
 
+import asyncio
 import contextlib
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -143,3 +145,19 @@ async def test_files_that_cannot_be_used(toolkit: Toolkit, tmp_path: Path) -> No
             await toolkit.call("client.import", {"file": str(path)})
     with pytest.raises(InvalidParameters):
         await toolkit.call("client.export", {"output": str(tmp_path / "no" / "out.csv")})
+
+
+@pytest.mark.anyio
+async def test_links_stay_and_pipes_are_written_into(toolkit: Toolkit, tmp_path: Path) -> None:
+    """An export never takes the place of a link or a device."""
+    await toolkit.call("client.add", {"name": "Acme Corp"})
+    target, link, pipe = tmp_path / "real.csv", tmp_path / "link.csv", tmp_path / "pipe"
+    link.symlink_to(target)
+    await toolkit.call("client.export", {"output": str(link)})
+    assert link.is_symlink()
+    assert "Acme Corp" in target.read_text("utf-8-sig")
+    os.mkfifo(pipe)
+    reader = asyncio.create_task(asyncio.to_thread(pipe.read_text, "utf-8-sig"))
+    await toolkit.call("client.export", {"output": str(pipe)})
+    assert "Acme Corp" in await reader
+    assert pipe.is_fifo()

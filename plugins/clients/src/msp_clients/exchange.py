@@ -314,8 +314,16 @@ def _read(path: Path) -> str:
 
 
 def _replace(path: Path, text: str, encoding: str) -> None:
-    """Write the file whole or not at all; a text of clients is for its owner's eyes."""
+    """Write the file whole or not at all; a text of clients is for its owner's eyes.
+
+    A link stays and its target is written; a pipe or device such as /dev/stdout is written into, never replaced.
+    """
     try:
+        if path.exists() and not path.is_file():
+            with path.open("w", encoding=encoding, newline="") as out:
+                out.write(text)
+            return
+        path = path.resolve()
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
         try:
             with os.fdopen(handle, "w", encoding=encoding, newline="") as out:
