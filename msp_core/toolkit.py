@@ -1,9 +1,9 @@
 """The long-lived object behind every surface: configuration, plugins, services, adapters."""
 
 import asyncio
-import getpass
 import inspect
 import logging
+import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -326,7 +326,9 @@ class AdapterEnvironment:
 def local_actor() -> Actor:
     """Return the user who runs this process."""
     try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        name = "unknown"
+        import pwd  # getpass would load the terminal's drivers for the same answer
+
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        name = os.environ.get("USERNAME") or os.environ.get("LOGNAME") or "unknown"
     return Actor(id=f"local:{name}")
