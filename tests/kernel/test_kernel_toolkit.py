@@ -2,9 +2,9 @@
 
 import asyncio
 import errno
-import getpass
 import io
 import os
+import pwd
 import subprocess
 import sys
 import types
@@ -285,10 +285,12 @@ def test_without_a_configuration_there_is_no_place_for_records(
 def test_a_user_without_a_name_is_still_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container the user may be a number only."""
 
-    def nobody() -> str:
-        raise KeyError("uid not found")
+    def nobody(uid: int) -> None:
+        raise KeyError(f"uid not found: {uid}")
 
-    monkeypatch.setattr(getpass, "getuser", nobody)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for name in ("USERNAME", "LOGNAME"):
+        monkeypatch.delenv(name, raising=False)
     assert local_actor().id == "local:unknown"
 
 
