@@ -97,37 +97,39 @@ async def test_a_vendor_that_hangs_delays_nobody_else(open_world):
         yield
 
     world.behave["bad"] = hang
-    toolkit = await open_world(
-        world, overrides={"health_checks": {"timeouts": {"client": "1500ms"}}}
-    )
+    toolkit = await open_world(world, overrides={"health_checks": {"timeouts": {"client": "3s"}}})
     health, ctx = await toolkit.get(Health), toolkit.context()
     sweep = asyncio.create_task(toolkit.call("health.check"))
     started = time.monotonic()
     while not (await health.status(ctx, "c1")).results:
-        assert time.monotonic() - started < 1.2, "the good console waited for the bad one"
+        assert time.monotonic() - started < 2.8, "the good console waited for the bad one"
         await asyncio.sleep(0.02)
     assert not sweep.done()
     run = await sweep
     assert balanced(run, 12).unknown == 6
-    assert {c.message for c in run.concerns} == {"bad: no answer within 1.5 s"}
-    assert time.monotonic() - started < 4
+    assert {c.message for c in run.concerns} == {"bad: no answer within 3 s"}
+    assert time.monotonic() - started < 15
 
 
 async def test_a_slow_vendor_is_waited_for(open_world):
     """Slow answers within the limit count; reads of one console go side by side, those of others first."""
     world = World.of(clients=6, devices=2, instances=("fast", "slow"))
+    reading, most = 0, 0
 
     async def slow(query):
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
         await asyncio.sleep(0.4)
+        reading -= 1
         async for item in answer(query):
             yield item
 
     world.behave["slow"] = slow
     toolkit = await open_world(world)
-    started = time.monotonic()
     run = await toolkit.call("health.check")
     assert balanced(run, 24).ok == 24
-    assert time.monotonic() - started < 1.2, "three reads of 0.4 s went one after the other"
+    assert most == 3
 
 
 async def test_a_broken_console_is_left_alone_after_two_clients(open_world):

@@ -82,7 +82,7 @@ async def test_control_over_http(lab: Lab, session: Any) -> None:
 @pytest.mark.anyio
 async def test_latency_is_added_to_every_request(session: Any) -> None:
     """`latency_ms` delays answers without holding up others."""
-    async with running_lab(clients=1, devices=2, latency_ms=80) as lab:
+    async with running_lab(clients=1, devices=2, latency_ms=250) as lab:
         import asyncio
         import time
 
@@ -92,7 +92,7 @@ async def test_latency_is_added_to_every_request(session: Any) -> None:
 
         began = time.perf_counter()
         await asyncio.gather(*(one() for _ in range(20)))
-        assert 0.08 <= time.perf_counter() - began < 1.5
+        assert 0.25 <= time.perf_counter() - began < 4.5
 
 
 @pytest.mark.anyio

@@ -113,7 +113,7 @@ class Sshd:
             command,
             stderr=(self.folder / "log").open("w"),
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with socket.socket() as tried:
                 if tried.connect_ex(("127.0.0.1", self.port)) == 0:

@@ -282,7 +282,7 @@ async def test_ssh_nobody_there(known_hosts: Path) -> None:
         async with adapter(known_hosts, connect_timeout=timedelta(seconds=0.5)) as ssh:
             with pytest.raises(VendorUnavailable) as caught:
                 await run(ssh, port, "true")
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
         assert caught.value.message.isprintable()
         assert handler is not None or "Connection refused" in caught.value.message
         listener.close()
