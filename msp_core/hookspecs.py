@@ -263,6 +263,7 @@ def msp_mcp_resources() -> Iterable[McpResource]:  # type: ignore[empty-body]
     def msp_mcp_resources() -> Iterable[McpResource]:
         yield McpResource(
             name="notes",
+            title="Notes",
             uri="msp://notes/{id}",
             run="acme_notes.resources:read_note",
             summary="The notes of one client.",
@@ -287,6 +288,7 @@ def msp_mcp_prompts() -> Iterable[McpPrompt]:  # type: ignore[empty-body]
     def msp_mcp_prompts() -> Iterable[McpPrompt]:
         yield McpPrompt(
             name="tidy-notes",
+            title="Tidy notes",
             run="acme_notes.prompts:tidy",
             summary="Tidy the notes of one client.",
         )

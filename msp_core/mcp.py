@@ -31,8 +31,8 @@ class McpResource:
     name: str = field(validator=is_id)
     uri: str = field(validator=_is_uri)
     run: str = field(validator=is_ref)
+    title: str = field(validator=validators.min_len(1))
     summary: str = field(validator=validators.min_len(1))
-    title: str = ""
     mime_type: str = "application/json"
 
     @property
@@ -78,8 +78,8 @@ class McpPrompt:
 
     name: str = field(validator=validators.matches_re(r"[a-z][a-z0-9_-]*"))
     run: str = field(validator=is_ref)
+    title: str = field(validator=validators.min_len(1))
     summary: str = field(validator=validators.min_len(1))
-    title: str = ""
 
     @property
     def id(self) -> str:

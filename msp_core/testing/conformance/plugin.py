@@ -185,7 +185,11 @@ def _assert_documented(class_: type) -> None:
 
 def _is_reference(field: Any, value: object) -> bool:
     return (
-        isinstance(value, str) and ":" in value and field.validator is not None and " " not in value
+        isinstance(value, str)
+        and ":" in value
+        and "://" not in value
+        and field.validator is not None
+        and " " not in value
     )
 
 

@@ -145,7 +145,7 @@ class Handlers:
                 types.Resource(
                     name=one.name,
                     uri=one.uri,
-                    title=one.title or None,
+                    title=one.title,
                     description=one.summary,
                     mime_type=one.mime_type,
                 )
@@ -163,7 +163,7 @@ class Handlers:
                 types.ResourceTemplate(
                     name=one.name,
                     uri_template=one.uri,
-                    title=one.title or None,
+                    title=one.title,
                     description=one.summary,
                     mime_type=one.mime_type,
                 )
@@ -197,7 +197,7 @@ class Handlers:
     def _prompt(self, one: McpPrompt) -> types.Prompt:
         return types.Prompt(
             name=one.name,
-            title=one.title or None,
+            title=one.title,
             description=one.summary,
             arguments=[
                 types.PromptArgument(

@@ -48,13 +48,22 @@ def msp_tools() -> Iterable[Tool]:
 def msp_mcp_resources() -> Iterable[McpResource]:
     """Offer a document for each door, one for all, and a picture."""
     yield McpResource(
-        name="door", uri="acme://doors/{id}", run="acme_door.tools:read_door", summary="One door"
+        name="door",
+        title="Door",
+        uri="acme://doors/{id}",
+        run="acme_door.tools:read_door",
+        summary="One door",
     )
     yield McpResource(
-        name="doors", uri="acme://doors", run="acme_door.tools:read_doors", summary="All doors"
+        name="doors",
+        title="Doors",
+        uri="acme://doors",
+        run="acme_door.tools:read_doors",
+        summary="All doors",
     )
     yield McpResource(
         name="picture",
+        title="Picture",
         uri="acme://picture",
         run="acme_door.tools:read_picture",
         summary="A picture",
@@ -65,4 +74,6 @@ def msp_mcp_resources() -> Iterable[McpResource]:
 @hookimpl
 def msp_mcp_prompts() -> Iterable[McpPrompt]:
     """Offer a prompt with a required argument."""
-    yield McpPrompt(name="knock", run="acme_door.tools:knock", summary="Knock at a door")
+    yield McpPrompt(
+        name="knock", title="Knock", run="acme_door.tools:knock", summary="Knock at a door"
+    )

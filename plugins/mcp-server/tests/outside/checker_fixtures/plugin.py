@@ -32,6 +32,7 @@ def msp_mcp_resources() -> Iterable[McpResource]:
     """Offer text, bytes and a template."""
     yield McpResource(
         name="static-text",
+        title="Text",
         uri="test://static-text",
         run=f"{_HERE}:static_text",
         summary="Text",
@@ -39,13 +40,18 @@ def msp_mcp_resources() -> Iterable[McpResource]:
     )
     yield McpResource(
         name="static-binary",
+        title="Bytes",
         uri="test://static-binary",
         run=f"{_HERE}:static_binary",
         summary="Bytes",
         mime_type="image/png",
     )
     yield McpResource(
-        name="template", uri="test://template/{id}/data", run=f"{_HERE}:template", summary="Any"
+        name="template",
+        title="Template",
+        uri="test://template/{id}/data",
+        run=f"{_HERE}:template",
+        summary="Any",
     )
 
 
@@ -58,4 +64,6 @@ def msp_mcp_prompts() -> Iterable[McpPrompt]:
         "prompt_with_embedded_resource",
         "prompt_with_image",
     ):
-        yield McpPrompt(name=f"test_{name}", run=f"{_HERE}:{name}", summary=f"Fixture {name}")
+        yield McpPrompt(
+            name=f"test_{name}", title=name, run=f"{_HERE}:{name}", summary=f"Fixture {name}"
+        )
