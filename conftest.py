@@ -92,6 +92,14 @@ def _no_outside_connection(_only_loopback: None) -> Iterator[None]:
         pytest.fail("the test tried to leave this machine: " + "; ".join(attempts[:3]))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the long tests the time they take on a busy machine."""
+    for item in items:
+        long = _PREPARED.intersection(mark.name for mark in item.iter_markers())
+        if long and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(600))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,

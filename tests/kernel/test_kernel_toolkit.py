@@ -104,6 +104,7 @@ async def look(ctx: Context) -> str:
 
 async def wait(ctx: Context) -> None:
     """Wait."""
+    events.append("waiting")
     await asyncio.sleep(60)
 
 
@@ -319,7 +320,8 @@ async def test_every_end_of_a_call_is_recorded(tmp_path: Path) -> None:
     """Cancelled, failed with either kind of error, refused before it began."""
     async with make_toolkit(tmp_path, plugins=GUARDED) as toolkit:
         running = asyncio.ensure_future(toolkit.call("double.wait"))
-        await asyncio.sleep(0.02)
+        while "waiting" not in events:
+            await asyncio.sleep(0.01)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
