@@ -104,7 +104,7 @@ async def look(ctx: Context) -> str:
 
 async def wait(ctx: Context) -> None:
     """Wait."""
-    events.append("waiting")
+    begun[0].set()
     await asyncio.sleep(60)
 
 
@@ -122,6 +122,7 @@ async def change(ctx: Context, how: str = "fine") -> str:
 
 
 events: list[str] = []
+begun: list[asyncio.Event] = []
 guard = Guard()
 builds: list[str] = []
 
@@ -319,9 +320,9 @@ async def test_access_control_that_is_broken_stops_changes(tmp_path: Path) -> No
 async def test_every_end_of_a_call_is_recorded(tmp_path: Path) -> None:
     """Cancelled, failed with either kind of error, refused before it began."""
     async with make_toolkit(tmp_path, plugins=GUARDED) as toolkit:
+        begun[:] = [asyncio.Event()]
         running = asyncio.ensure_future(toolkit.call("double.wait"))
-        while "waiting" not in events:
-            await asyncio.sleep(0.01)
+        await begun[0].wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
