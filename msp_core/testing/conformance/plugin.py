@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import inspect
+import re
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,13 +185,8 @@ def _assert_documented(class_: type) -> None:
 
 
 def _is_reference(field: Any, value: object) -> bool:
-    return (
-        isinstance(value, str)
-        and ":" in value
-        and "://" not in value
-        and field.validator is not None
-        and " " not in value
-    )
+    shaped = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", value)
+    return bool(shaped) and field.validator is not None
 
 
 def _source(module: str) -> Path:

@@ -1,9 +1,9 @@
 """The cases every plugin of this kind must pass."""
 
-from msp_core.testing.conformance import PluginConformance
+from msp_core.testing.conformance import ToolConformance
 
 
-class TestConformance(PluginConformance):
-    """What every plugin must do."""
+class TestConformance(ToolConformance):
+    """What every tool must do."""
 
     plugin = "access"

@@ -155,8 +155,10 @@ async def test_dry_run_acknowledges_nothing(open_world):
     world = World.of(clients=1, devices=1)
     toolkit = await open_world(world)
     await sweep(toolkit, world, 95)
-    shown = await toolkit.call("alert.ack", {"alert": "1"}, ctx=toolkit.context(dry_run=True))
+    ctx = toolkit.context(dry_run=True)
+    shown = await toolkit.call("alert.ack", {"alert": "1"}, ctx=ctx)
     assert shown.alert.acknowledged
+    assert ctx.warnings == ["Nothing was recorded; this is what the alert would be."]
     assert await states(toolkit) == [("pc-1", "cpu", "critical", "open")]
 
 
