@@ -121,7 +121,7 @@ class Sweep:
         self._limits = {c.id: limits.for_client(c, configs[c.id]) for c in clients}
         for client in clients:
             limits.require_call_fits(self._limits[client.id], self._checks, client.id)
-        self._checks_of = {c.id: self._own_checks(configs[c.id]) for c in clients}
+        self._checks_of = {c.id: self._own_checks(c.id, configs[c.id]) for c in clients}
         subjects = await self._subjects(ids, configs)
         if not ctx.records or self._selection.limits_override:
             return await self._without_record(subjects)
@@ -138,14 +138,23 @@ class Sweep:
         if gone:
             self._notes.append(missing_note(gone))
 
-    def _own_checks(self, config: Mapping[str, Any]) -> tuple[CheckSpec, ...]:
+    def _own_checks(self, client_id: str, config: Mapping[str, Any]) -> tuple[CheckSpec, ...]:
+        """Return the checks a client is to have; a list that cannot be followed to the letter is not followed."""
         wanted = config.get(CHECKS_KEY)
-        if self._selection.types or not isinstance(wanted, (list, tuple)):
+        if self._selection.types or wanted is None:
+            return self._checks
+        words = wanted if isinstance(wanted, (list, tuple)) else ()
+        known = {word for check in self._checks for word in (check.id, *check.aliases)}
+        if not words or not known.issuperset(words):
+            wrong = ", ".join(str(word) for word in words if word not in known) or repr(wanted)
+            self._notes.append(
+                f"{client_id}: {CHECKS_KEY} names no installed check: {wrong}; all checks were made."
+            )
             return self._checks
         return tuple(
             check
             for check in self._checks
-            if any(word in wanted for word in (check.id, *check.aliases))
+            if any(word in words for word in (check.id, *check.aliases))
         )
 
     async def _subjects(

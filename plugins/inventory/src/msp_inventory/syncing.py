@@ -19,6 +19,7 @@ from msp_core.v1 import (
     Quarantined,
     VendorClient,
     VendorDevice,
+    VendorError,
     VendorSite,
 )
 from msp_inventory.api import InstanceSync, LinkKind, Unmatched
@@ -94,6 +95,7 @@ class Syncing:
         answer: Answer | None = None
         try:
             answer = await self._ask(instance)
+            self._require_sight(instance, answer)
             async with (
                 self._turn
             ):  # one machine in two consoles: the second must see what the first recorded
@@ -122,6 +124,15 @@ class Syncing:
             duration_s=round(time.perf_counter() - started, 3),
             quarantined=tuple(answer.quarantined),
         )
+
+    def _require_sight(self, instance: str, answer: Answer) -> None:
+        """Refuse a listing of nothing at all from a console that had clients: its user has lost the right to see."""
+        known = len(self.links.get(instance, ()))
+        if known and not answer.clients and not answer.devices:
+            message = f"{instance} lists nothing, though {known} of its clients are known; nothing was changed."
+            raise VendorError(
+                message, suggestion="Check the rights of its API user: msp-toolkit credential check"
+            )
 
     @property
     def _is_limited(self) -> bool:

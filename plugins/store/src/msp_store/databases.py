@@ -77,6 +77,9 @@ class SqliteTarget:
         """Open the file, made with its folder by the writer."""
         if writer:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.exists():
+                # For this user alone: it holds what every client's machines are called and how they are.
+                self.path.touch(mode=0o600)
         return _SqliteDatabase(str(self.path), writer=writer, busy_timeout_s=self.busy_timeout_s)
 
 
