@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,21 @@ async def test_advance_and_fault(toolkit: Toolkit) -> None:
     ):
         with pytest.raises(InvalidParameters):
             await toolkit.call(tool, arguments)
+
+
+async def test_a_dry_run_moves_nothing_in_the_lab(toolkit: Toolkit) -> None:
+    """A dry run leaves clock and faults alone, and says so."""
+    await toolkit.call("lab.up", {**SMALL, "fault": ["ninjaone:slow,count=1"]})
+    for tool, arguments in (
+        ("lab.advance", {"hours": 600}),
+        ("lab.fault", {"fault": ["*:429"], "clear": True}),
+    ):
+        ctx = toolkit.context(dry_run=True)
+        await toolkit.call(tool, arguments, ctx=ctx)
+        assert "left alone" in ctx.warnings[-1]
+    status = await toolkit.call("lab.status")
+    assert status.faults == ("ninjaone:slow,count=1",)
+    assert datetime.fromisoformat(status.now) < datetime.now(UTC) + timedelta(days=1)
 
 
 @pytest.mark.parametrize(

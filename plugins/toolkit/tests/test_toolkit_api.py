@@ -13,6 +13,7 @@ import pytest
 from msp_core.testing import isolated
 from msp_core.v1 import (
     ClientNotFound,
+    CommandResult,
     ConfigError,
     InvalidParameters,
     MspError,
@@ -110,7 +111,8 @@ def test_the_promised_program(toolkit: MSPToolkit) -> None:
     assert summary.counts.total == len(results)
     assert rmm.get_alerts(client.rmm_id or "", datetime.now(UTC) - timedelta(days=1)) is not None
     result = rmm.execute_command(devices[0].id, "hostname")
-    assert result.via == "rmm"
+    assert isinstance(result, CommandResult)
+    assert (result.via, result.exit_code) == ("rmm", 0)
     assert rmm.deploy_agent(devices[0]).success
 
 

@@ -24,6 +24,12 @@ def _zone(ctx: Context) -> ZoneInfo:
     return ZoneInfo(ctx.toolkit.config.general.timezone)
 
 
+def _said_when_not_recorded(ctx: Context, entry: AlertEntry) -> AlertEntry:
+    if not ctx.records:
+        ctx.warn("Nothing was recorded; this is what the alert would be.")
+    return entry
+
+
 async def list_alerts(
     ctx: Context,
     client: Annotated[
@@ -82,9 +88,11 @@ async def ack_alert(
 ) -> AlertEntry:
     """Say that somebody works on an alert, until a moment or for as long as it lasts and gets no worse."""
     moment = parse_moment(until, ctx.now(), _zone(ctx), ahead=True) if until else None
-    return await (await ctx.get(Alerts)).acknowledge(ctx, alert, until=moment, note=note)
+    entry = await (await ctx.get(Alerts)).acknowledge(ctx, alert, until=moment, note=note)
+    return _said_when_not_recorded(ctx, entry)
 
 
 async def resolve_alert(ctx: Context, alert: AlertId, *, note: Note = "") -> AlertEntry:
     """Close an alert by hand; a problem that the next sweep still sees opens a new one."""
-    return await (await ctx.get(Alerts)).resolve(ctx, alert, note=note)
+    entry = await (await ctx.get(Alerts)).resolve(ctx, alert, note=note)
+    return _said_when_not_recorded(ctx, entry)

@@ -30,7 +30,7 @@ def find(scope: Scope, ref: str, client_id: str | None) -> Device:
         client, name = client_id, ref.strip()
     elif not slash:
         raise InvalidParameters(
-            f"{ref[:100]!r} names no client",
+            f"{ref[:100]!r} names no device of a client",
             suggestion="Write CLIENT/DEVICE, such as acme-corp/srv-01.",
             parameter="device",
         )

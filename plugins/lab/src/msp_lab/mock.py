@@ -72,7 +72,8 @@ class MockClock(LabClock):
 class MockRmm:
     """Every capability an RMM has, over the made-up fleet."""
 
-    def __init__(self, settings: MockSettings, now: Callable[[], datetime]) -> None:
+    def __init__(self, instance: str, settings: MockSettings, now: Callable[[], datetime]) -> None:
+        self._instance = instance
         fleet = Fleet(clients=settings.clients, devices=settings.devices, seed=settings.seed)
         start = settings.started or now()
         if start.tzinfo is None:
@@ -152,7 +153,7 @@ class MockRmm:
         finished = await self._wait(job.ready_at, command.timeout)
         return CommandResult(
             device_id=target.device.id,
-            via="mock",
+            via=self._instance,
             command=command.line,
             exit_code=job.code if finished else None,
             stdout=job.output if finished else "",
@@ -217,7 +218,7 @@ def _vendor_device(view: View) -> VendorDevice:
 
 def create(env: AdapterEnv) -> MockRmm:
     """Make the adapter."""
-    return MockRmm(env.settings, env.now)
+    return MockRmm(env.instance, env.settings, env.now)
 
 
 async def read(

@@ -65,7 +65,10 @@ class LabStatus:
         ]
         if self.advanced_hours:
             return "\n".join(
-                [f"The clock of the simulated vendors went {self.advanced_hours:g} h forward.", *fleet]
+                [
+                    f"The clock of the simulated vendors went {self.advanced_hours:g} h forward.",
+                    *fleet,
+                ]
             )
         requests = ", ".join(f"{vendor} {count}" for vendor, count in self.requests.items())
         lines = [
@@ -283,6 +286,9 @@ async def advance(
     if hours + minutes <= 0 or hours < 0 or minutes < 0:
         raise InvalidParameters("Lab time only goes forward.", suggestion="For example: --hours 6")
     lab = await _running(ctx)
+    if not ctx.records:
+        ctx.warn("The lab's clock was left alone; this is its present state.")
+        return await _status(ctx, lab)
     await _ask(lab, "POST", "/advance", {"hours": hours, "minutes": minutes})
     return attrs.evolve(await _status(ctx, lab), advanced_hours=hours + minutes / 60)
 
@@ -318,9 +324,12 @@ async def fault(
     truncate html malformed idtypes repeat.
     """
     lab = await _running(ctx)
-    if clear:
-        await _ask(lab, "DELETE", "/faults")
-    for text in fault:
-        await _ask(lab, "POST", "/faults", {"fault": text})
+    if ctx.records:
+        if clear:
+            await _ask(lab, "DELETE", "/faults")
+        for text in fault:
+            await _ask(lab, "POST", "/faults", {"fault": text})
+    elif clear or fault:
+        ctx.warn("The lab's faults were left alone; these are the present ones.")
     rows = tuple(FaultRow(**row) for row in await _ask(lab, "GET", "/faults"))
     return Listing(items=rows, total=len(rows))

@@ -24,6 +24,10 @@ class LoopThread:
             work.close()
             message = "the synchronous API was called from inside the toolkit; use the asynchronous one there"
             raise RuntimeError(message)
+        if self._loop.is_closed():
+            work.close()
+            message = "the toolkit is closed; open it again with MSPToolkit.from_config(...)"
+            raise RuntimeError(message)
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()

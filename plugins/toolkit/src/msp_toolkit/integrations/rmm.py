@@ -103,7 +103,8 @@ class ConfiguredRMM(RMMAdapter):
             return ours
 
         device = self._run(find)
-        return self._toolkit.call("device.exec", device=device, command=[command], via=self.name)  # type: ignore[no-any-return]
+        done = self._toolkit.call("device.exec", device=device, command=[command], via=self.name)
+        return done.result  # type: ignore[no-any-return]
 
     def get_alerts(self, client_id: str, since: datetime) -> list[VendorAlert]:
         """Return the RMM's open alerts of a client since a moment (aware)."""
@@ -127,10 +128,11 @@ class ConfiguredRMM(RMMAdapter):
     async def _client(self, ctx: Context, client_id: str) -> tuple[str, str]:
         """Return a client's id in the RMM and with us (the RMM's own where it is not linked)."""
         if not client_id:
-            message = f"The client is not linked to {self.name}."
+            message = f"No client is named: client_id is {client_id!r}."
             raise InvalidParameters(
                 message,
-                suggestion="Run: msp-toolkit client sync, or client link CLIENT INSTANCE ID",
+                suggestion=f"Give a client's id, ours or that of {self.name}; rmm_id is None where the client is not "
+                "linked to the RMM named rmm, or to the only one (msp-toolkit client sync links it).",
             )
         inventory = await ctx.get(Inventory)
         linked = (await inventory.client_links(ctx, [client_id])).get(client_id, {}).get(self.name)
