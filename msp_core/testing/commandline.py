@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import logging
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,7 @@ def run_cli(
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         stack.enter_context(_stdin(stdin))
+        stack.enter_context(_logging())
         try:
             code = cli.run(list(words))
         except SystemExit as stop:
@@ -59,6 +61,20 @@ def run_tool(
                 return await toolkit.call(tool, arguments)
 
     return asyncio.run(call())
+
+
+@contextlib.contextmanager
+def _logging() -> Iterator[None]:
+    """Leave the log as it was; a handler of this run would fail, on stderr, once its file's folder is gone."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        for handler in [one for one in root.handlers if one not in before]:
+            root.removeHandler(handler)
+            handler.close()
+        root.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from msp_core.environ import Environ, read_credentials, read_dotenv
 from msp_core.errors import ConfigError
 from msp_core.registry import Registry
 from msp_core.secrets import Secret
+from msp_core.testing import run_cli
 
 
 def test_an_empty_variable_counts_as_unset(tmp_path: Path) -> None:
@@ -197,6 +198,16 @@ def test_the_json_log_is_one_object_a_line(logged: Any) -> None:
     assert (entry["level"], entry["logger"], entry["message"]) == ("error", "msp.y", "Café\nline")
     assert entry["time"].endswith("+00:00")
     assert entry["correlation_id"] == ""
+
+
+def test_a_command_line_in_a_test_leaves_no_log_behind(tmp_path: Path) -> None:
+    """Its handler would fail later, on stderr, when the folder of its file is gone."""
+    before = list(logging.getLogger().handlers), logging.getLogger().level
+    option = f"general.log_file={tmp_path}/x.log"
+    done = run_cli("--safe-mode", "--verbose", "--set", option, "config", "check", cwd=tmp_path)
+    assert done.code == 0
+    assert "config.check" in (tmp_path / "x.log").read_text()
+    assert (list(logging.getLogger().handlers), logging.getLogger().level) == before
 
 
 def test_configuring_again_replaces_what_was_there(logged: Any, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from msp_core.invoke import refuse
 from msp_core.records import Service
 from msp_core.registry import Registry
 from msp_core.testing import make_toolkit, run_cli
+from msp_core.testing.commandline import _logging
 from msp_core.toolkit import GUARD, Toolkit, local_actor
 from msp_core.v1 import (
     Adapter,
@@ -419,7 +420,8 @@ def test_an_output_that_is_gone(
     stream = Broken(error)
     stream.spare = os.open(os.devnull, os.O_WRONLY)
     monkeypatch.setattr(sys, "stdout", stream)
-    code = cli.run(["--safe-mode", "config", "show"])
+    with _logging():
+        code = cli.run(["--safe-mode", "config", "show"])
     monkeypatch.undo()
     os.close(stream.spare)
     err = capsys.readouterr().err
