@@ -227,9 +227,7 @@ class Run:
         for one in self.declared:
             value = self._value(one, values)
             if one.param.all_flag:
-                _require_value_or_all(
-                    self.tool, one, value, all_=bool(values.get(f"__all_{one.name}"))
-                )
+                _value_or_all(self.tool, one, value, all_=bool(values.get(f"__all_{one.name}")))
             if value is not None:
                 found[one.name] = value
         return found
@@ -252,8 +250,11 @@ class Run:
         return cli_path(self.tool)
 
 
-def _require_value_or_all(tool: Tool, one: Parameter, value: Any, *, all_: bool) -> None:
-    if (value is None) == (not all_):
+def _value_or_all(tool: Tool, one: Parameter, value: Any, *, all_: bool) -> None:
+    """Refuse a value together with `--all`, and neither of them unless the tool only reads: that shows all."""
+    both = value is not None and all_
+    neither = value is None and not all_
+    if both or (neither and tool.effect > Effect.READ):
         message = f"{cli_path(tool)}: give {one.name.upper()} or --all" + (
             ", not both." if all_ else "."
         )

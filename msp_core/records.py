@@ -83,7 +83,8 @@ class Param:
 
     `arg` makes it a positional argument; `cli` replaces the flag made from its name; `mcp` renames it in the MCP
     schema; `choices` is a list or the name of a registry (`checks`, `adapters`, `tools`); `required_on` lists
-    surfaces that demand it although Python has a default; `all_flag` makes the command line ask for a value or `--all`.
+    surfaces that demand it although Python has a default; `all_flag` makes the command line ask for a value or `--all`
+    (a READ tool means all where neither is given).
     """
 
     arg: bool = False

@@ -98,6 +98,13 @@ async def fail(ctx: Context) -> None:
     )
 
 
+async def peek(
+    ctx: Context, client: Annotated[str | None, Param(arg=True, all_flag=True)] = None
+) -> str:
+    """Look at one client or all of them."""
+    return client or "everybody"
+
+
 async def stop(ctx: Context) -> None:
     """Be interrupted."""
     raise asyncio.CancelledError
@@ -121,7 +128,7 @@ async def erase(ctx: Context, client: Annotated[str, Param(arg=True)]) -> str:
 
 erased: list[str] = []
 TOOLS = (
-    (echo, Effect.READ), (several, Effect.READ), (must, Effect.RECORD), (verdict, Effect.READ),
+    (echo, Effect.RECORD), (peek, Effect.READ), (several, Effect.READ), (must, Effect.RECORD), (verdict, Effect.READ),
     (fail, Effect.READ), (stop, Effect.READ), (erase, Effect.DESTROY),
 )  # fmt: skip
 module = types.ModuleType("kernel_commands_double")
@@ -212,6 +219,17 @@ def test_words_become_arguments(shell: Shell, words: list[str], name: str, value
 
 
 @pytest.mark.parametrize(
+    ("words", "seen"), [([], "everybody"), (["--all"], "everybody"), (["acme"], "acme")]
+)
+def test_who_only_reads_need_not_say_all(shell: Shell, words: list[str], seen: str) -> None:
+    """A READ tool shows all where neither a name nor --all is given; both are still refused."""
+    code, out, _ = shell("peek", *words)
+    assert (code, out.strip()) == (0, seen)
+    assert shell("peek", "acme", "--all")[0] == 64
+    assert "--dry-run" not in shell("peek", "--help")[1]
+
+
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         ([], "give CLIENT or --all."),
@@ -262,7 +280,7 @@ def test_help_shows_texts_defaults_and_the_example(shell: Shell) -> None:
         "|".join(Tier),
     ):  # fmt: skip
         assert text in out, text
-    assert "--dry-run" not in out
+    assert "--yes" not in out
     assert "--dry-run" in shell("must", "--help")[1]
     assert "--yes" not in shell("must", "--help")[1]
     assert "--yes" in shell("erase", "--help")[1]
