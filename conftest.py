@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import socket
 from collections.abc import Callable, Generator, Iterator
@@ -90,6 +91,18 @@ def _no_outside_connection(_only_loopback: None) -> Iterator[None]:
     _outside.clear()
     if attempts:
         pytest.fail("the test tried to leave this machine: " + "; ".join(attempts[:3]))
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """Take away the log handlers a test set up: their streams are closed, and they would complain on stderr."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in [one for one in root.handlers if one not in before and one.get_name() == "msp"]:
+        root.removeHandler(handler)
+        handler.close()
+        root.setLevel(level)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
