@@ -4,6 +4,14 @@ Only names: what an uninstalled plugin can do is known to that plugin alone.
 """
 
 _PROVIDES = {
+    "msp-store": "",
+    "msp-http": "",
+    "msp-access": "",
+    "msp-clients": "",
+    "msp-inventory": "",
+    "msp-health": "",
+    "msp-alerts": "",
+    "msp-mcp-server": "",
     "msp-rmm-connectwise-automate": "connectwise-automate connectwise automate labtech",
     "msp-rmm-ninjaone": "ninjaone ninjarmm ninja",
     "msp-rmm-datto": "datto datto-rmm",

@@ -15,6 +15,7 @@ import pluggy
 
 from msp_core import __version__, hookspecs
 from msp_core.blame import HookError, described, mended, place
+from msp_core.catalog import known_plugin
 from msp_core.discovery import Candidate, PluginFailure
 from msp_core.errors import MspError, PluginError
 from msp_core.index import Index, IndexEntry, stamp
@@ -306,7 +307,7 @@ class Registry:
         return records
 
     def _without_clashes(self, offered: list[tuple[str, R]]) -> list[tuple[str, R]]:
-        """Of two plugins that offer one id, keep the plugin the id is named after, else the first by name."""
+        """Of plugins that offer one id keep the one it is named after, else one of ours, else the first by name."""
         by_id: dict[str, list[str]] = {}
         for plugin, record in offered:
             by_id.setdefault(_record_id(record), []).append(plugin)
@@ -314,7 +315,9 @@ class Registry:
         for record_id, plugins in by_id.items():
             if len(plugins) < 2:
                 continue
-            ranked = sorted(plugins, key=lambda one: (not _owns(one, record_id), one))
+            ranked = sorted(
+                plugins, key=lambda one: (not _owns(one, record_id), not _ours(one), one)
+            )
             for loser in ranked[1:]:
                 losers.add(loser)
                 self._fail(
@@ -351,6 +354,11 @@ _MARK = f"{hookspecs.PROJECT}_impl"
 
 def _owns(plugin: str, record_id: str) -> bool:
     return plugin == BUILTIN or record_id == plugin or record_id.split(".")[0] == plugin
+
+
+def _ours(plugin: str) -> bool:
+    """Tell whether a plugin is one this project publishes: no other may knock it out by taking its ids."""
+    return known_plugin(plugin) is not None
 
 
 def _record_id(record: Any) -> str:

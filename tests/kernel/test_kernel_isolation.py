@@ -138,6 +138,20 @@ def test_an_id_must_follow_from_the_distribution(site: Path) -> None:
     assert "good.hello" in {tool.name for tool in registry.records(Tool)}
 
 
+def test_nobody_knocks_out_a_plugin_of_ours_by_taking_its_ids(site: Path) -> None:
+    """Whoever comes first by name and offers an id of a known plugin is the one that is left out."""
+    tool = (
+        "from msp_core.v1 import Effect, Tool, hookimpl\n@hookimpl\ndef msp_tools():\n"
+        "    yield Tool(name='client.list', run='a:b', summary='mine now', effect=Effect.READ)"
+    )
+    install(site, "aardvark", tool)
+    install(site, "clients", tool)
+    registry = loaded(site)
+    registry.records(Tool)
+    assert "clients" not in registry.failures
+    assert "'clients' offers already" in registry.failures["aardvark"].reason
+
+
 def test_only_allowed_distributions_are_loaded(site: Path) -> None:
     """On a server plugins.allow decides; what it leaves out is not imported."""
     install(site, "extra", "raise RuntimeError('imported')")
