@@ -23,6 +23,7 @@ from msp_core.v1 import (
     UnknownPlugin,
     VendorUnavailable,
 )
+from msp_health import sweep as sweep_module
 from msp_health.api import Health, HealthCheckConfig
 from msp_health.testing import World, answer
 
@@ -603,3 +604,23 @@ async def test_checks_are_listed_with_their_limits(open_world):
     assert disk.limits["warning_percent"] == 80
     assert cpu.sources == ("one:by-client.facts",)
     assert "memory_percent" in listing.notes[0]
+
+
+async def test_cancelled_while_the_run_is_opened(open_world, monkeypatch):
+    """A sweep stopped in that moment leaves an interrupted run and no client held: the next one goes ahead."""
+    toolkit = await open_world(World.of(clients=2, devices=2))
+    loop, opened = asyncio.get_running_loop(), sweep_module.open_run
+
+    def slowly(*arguments):
+        claim = opened(*arguments)
+        loop.call_soon_threadsafe(stopped.cancel)
+        time.sleep(0.1)
+        return claim
+
+    monkeypatch.setattr(sweep_module, "open_run", slowly)
+    stopped = asyncio.create_task(toolkit.call("health.check"))
+    with pytest.raises(asyncio.CancelledError):
+        await stopped
+    monkeypatch.undo()
+    run = await toolkit.call("health.check")
+    assert balanced(run, 8).ok == 8

@@ -179,9 +179,14 @@ class Sweep:
 
     async def _recorded(self, ids: list[str], subjects: list[Subject]) -> HealthRun:
         expected = sum(len(self._checks_of[s.device.client_id]) for s in subjects)
-        self._claim = claim = await self._store.write(
-            partial(self._open, ids=ids, expected=expected)
-        )
+        try:
+            claim = await self._store.write(partial(self._open, ids=ids, expected=expected))
+        except (
+            asyncio.CancelledError
+        ) as error:  # it may be open all the same, with nobody to close it
+            if self._claim is not None:
+                await self._cut_short(self._claim, expected, error)
+            raise
         if claim.busy:
             runs = ", ".join(str(run) for run in sorted(set(claim.busy.values())))
             names = ", ".join(sorted(claim.busy)[:5])
@@ -209,8 +214,10 @@ class Sweep:
 
     def _open(self, tx: Tx, ids: list[str], expected: int) -> Claim:
         if self._unfinished is not None:
-            return reopen_run(tx, self._unfinished, ids)
-        return open_run(tx, self._ctx, ids, self._selection.as_data(), expected)
+            self._claim = reopen_run(tx, self._unfinished, ids)
+        else:
+            self._claim = open_run(tx, self._ctx, ids, self._selection.as_data(), expected)
+        return self._claim
 
     async def _beat(self, claim: Claim) -> None:
         while True:
