@@ -39,7 +39,7 @@ demo: $(SYNCED) ## the main job on this machine and on a simulated fleet
 	@$(BIN)/python scripts/demo.py
 
 test: $(SYNCED) ## the tests that need nothing but Python (under 10 minutes)
-	$(PYTEST) -m "$(FAST)"
+	$(PYTEST) -n 2 -m "$(FAST)"
 
 lint: $(SYNCED) ## ruff: rules and format
 	$(BIN)/ruff check .

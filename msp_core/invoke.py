@@ -57,7 +57,7 @@ async def invoke(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> An
             guard, call, "refused" if isinstance(error, _REFUSALS) else "failed", started, error
         )
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.error("%s failed: %s", tool.name, type(error).__name__)
         log.debug("%s failed", tool.name, exc_info=True)
         failure = SystemFailure(

@@ -229,7 +229,8 @@ class Slow(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.told.append(self.path)
         time.sleep(self.delay_s)
-        self._send(b"[]")
+        clients = self.path.startswith("/v2/organizations")
+        self._send(b'[{"id": 5, "name": "Acme Corp"}]' if clients else b"[]")
 
     def _send(self, data: bytes) -> None:
         try:
