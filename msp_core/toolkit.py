@@ -166,6 +166,12 @@ class Toolkit:
         message = f"No adapter {name!r} is configured."
         if kind:
             message = f"Adapter {name!r} is of kind {kind!r}, which no plugin in use offers."
+        elif name in known_ids(self.registry.records(Adapter)):
+            raise UnknownPlugin(
+                message,
+                suggestion=f'Its plugin is installed; add [adapters.{name}] with kind = "{name}".',
+                value=name,
+            )
         raise UnknownPlugin(
             message,
             suggestion=instead(

@@ -9,7 +9,7 @@ import pytest
 from attrs import frozen
 
 from msp_core.testing import make_toolkit
-from msp_core.v1 import Adapter, Credential, Role, SecretRef, hookimpl
+from msp_core.v1 import Adapter, Credential, Role, SecretRef, UnknownPlugin, hookimpl
 
 
 @frozen(kw_only=True)
@@ -69,3 +69,10 @@ async def test_a_credential_can_make_another_needless(
     async with make_toolkit(tmp_path, plugins={"double": module}, config=config, env=env) as made:
         checked = await made.call("config.check")
     assert [one.credential for one in checked.credentials if not one.found] == missing
+
+
+def test_an_installed_kind_without_a_section_says_which_to_add(tmp_path: Path) -> None:
+    """Naming the kind is the usual mistake; installing it again would not help."""
+    with pytest.raises(UnknownPlugin) as caught:
+        make_toolkit(tmp_path, plugins={"double": module}).instance("double")
+    assert '[adapters.double] with kind = "double"' in caught.value.suggestion

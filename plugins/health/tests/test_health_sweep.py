@@ -319,6 +319,9 @@ async def test_inactive_clients_are_left_out_and_said(open_world):
     run = await toolkit.call("health.check")
     assert balanced(run, 4).ok == 4
     assert "Not checked, because inactive: c1." in run.notes
+    shown = await ctx.toolkit.call("health.status")
+    assert "c1" not in {line.name for line in shown.lines}
+    assert "Not shown, because inactive: c1." in shown.notes
     run = await toolkit.call("health.check", {"client": "c1"})
     assert (run.planned, run.exit_code) == (0, 3)
 

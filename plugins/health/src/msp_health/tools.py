@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from msp_clients.api import Clients
 from msp_core.v1 import (
     CheckResult,
+    ClientStatus,
     Context,
     Device,
     Doc,
@@ -130,7 +131,8 @@ async def status(
         gone = await inventory.missing(ctx, [found.id])
         return _by_device(await health.status(ctx, found.id), gone)
     listing = await clients.list(ctx, tier=tier, tag=tag)
-    ids = [one.id for one in listing.items]
+    ids = [one.id for one in listing.items if one.status is not ClientStatus.INACTIVE]
+    idle = [one.id for one in listing.items if one.status is ClientStatus.INACTIVE]
     summaries = await health.statuses(ctx, ids)
     lines = [
         StatusLine(name=s.client_id, status=s.status, counts=s.counts, checked_at=s.checked_at)
@@ -139,6 +141,8 @@ async def status(
     ]
     never = [s.client_id for s in summaries if s.checked_at is None]
     notes = [f"Never checked: {', '.join(never[:10])}."] if never else []
+    if idle:
+        notes.append(f"Not shown, because inactive: {', '.join(idle[:10])}.")
     if gone := await inventory.missing(ctx, ids):
         notes.append(missing_note([device.id for device in gone]))
     return HealthStatus(lines=_worst_first(lines), counts=_sum(lines), notes=tuple(notes))
