@@ -88,7 +88,10 @@ class Clients(Protocol):
         notes: str = "",
         id: str | None = None,
     ) -> Client:
-        """Record a new client; raise InvalidParameters for bad values and Conflict for an id that is taken."""
+        """Record a new client; raise InvalidParameters for bad values and Conflict for an id that is taken.
+
+        So is a name of another client, whatever its case, unless `id` tells the two apart.
+        """
         ...
 
     async def create_many(self, ctx: Context, new: Sequence[NewClient]) -> tuple[Client, ...]:

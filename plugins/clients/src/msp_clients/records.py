@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from msp_clients.api import Entry, Merged, NewClient, free_id, slug
-from msp_clients.naming import checked
+from msp_clients.naming import checked, checked_name
 from msp_clients.tables import ClientRow, ConfigurationRow
 from msp_core.v1 import (
     Client,
@@ -104,6 +104,25 @@ def _not_found(scope: Scope, ref: str) -> ClientNotFound:
         client_id=ref[:100],
         nearest=nearest,
     )
+
+
+def add_many(tx: Tx, scope: Scope, new: Sequence[NewClient]) -> tuple[Client, ...]:
+    """Record clients somebody asks for; raise Conflict where a name is taken and no id of its own tells the two apart."""
+    names = select(scope).select(ClientRow.name, ClientRow.id).tuples()
+    known = {folded(name): client_id for name, client_id in names}
+    for one in new:
+        name = checked_name(one.name)
+        same = known.setdefault(folded(name), "")
+        if same and one.id is None:
+            free = free_id(slug(name), set(known.values()).__contains__)
+            raise Conflict(
+                f"there is a client called {name!r} already: {same}",
+                suggestion=f"Change it with 'client update {same}', or, if this is another one, "
+                f"give it an id of its own: --id {free}",
+                client_id=same,
+            )
+        known[folded(name)] = one.id or slug(name)
+    return insert_many(tx, scope, new)
 
 
 def insert_many(tx: Tx, scope: Scope, new: Sequence[NewClient]) -> tuple[Client, ...]:

@@ -83,7 +83,7 @@ class ClientService:
     async def create_many(self, ctx: Context, new: Sequence[NewClient]) -> tuple[Client, ...]:
         """Record many clients in one transaction."""
         scope = ctx.scope.clients
-        return await self._write(ctx, lambda tx: records.insert_many(tx, scope, new))
+        return await self._write(ctx, lambda tx: records.add_many(tx, scope, new))
 
     def claim(
         self, tx: Tx, ctx: Context, name: str, *, but_not: Collection[str]
