@@ -107,7 +107,7 @@ def _not_found(scope: Scope, ref: str) -> ClientNotFound:
 
 
 def add_many(tx: Tx, scope: Scope, new: Sequence[NewClient]) -> tuple[Client, ...]:
-    """Record clients somebody asks for; raise Conflict where a name is taken and no id of its own tells the two apart."""
+    """Record clients somebody asks for; raise Conflict where a name is taken and no id tells the two apart."""
     names = select(scope).select(ClientRow.name, ClientRow.id).tuples()
     known = {folded(name): client_id for name, client_id in names}
     for one in new:
