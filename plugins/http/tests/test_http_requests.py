@@ -461,7 +461,9 @@ async def test_circuit_opens_and_closes(bench: Any, monkeypatch: pytest.MonkeyPa
         with pytest.raises(VendorUnavailable):
             await client.request("POST", "/", effect=Effect.READ)
     assert len(server.requests) == 10
-    with pytest.raises(VendorUnavailable, match="was not sent"):
+    with pytest.raises(
+        VendorUnavailable, match=r"was not sent.* in a row; the last time it answered 500"
+    ):
         await client.request("POST", "/", effect=Effect.READ)
     with pytest.raises(VendorUnavailable, match="answered 500"):
         await other.request("POST", "/", effect=Effect.READ)
@@ -470,6 +472,23 @@ async def test_circuit_opens_and_closes(bench: Any, monkeypatch: pytest.MonkeyPa
     breaker._open_until = 0.0
     assert (await client.get("/")).status == 200
     assert (await client.get("/")).status == 200
+
+
+async def test_an_open_circuit_repeats_the_reason_without_secrets(bench: Any) -> None:
+    """Who is refused later reads why, and not what was sent by those who failed."""
+
+    async def handle(_request: Any, _writer: Any) -> bytes:
+        return answer(body=b'{"message": "no disk for canary-header-2"}', status=503)
+
+    client = bench.client(await bench.server(handle))
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(VendorUnavailable):
+            await client.request(
+                "POST", "/", effect=Effect.READ, headers={"x-api-key": "canary-header-2"}
+            )
+    with pytest.raises(VendorUnavailable, match=r"was not sent.*answered 503: no disk") as caught:
+        await client.request("POST", "/", effect=Effect.READ)
+    assert "canary" not in str(caught.value.as_dict())
 
 
 async def test_no_secret_leaves(bench: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -45,6 +45,7 @@ class Host:
     breaker: Breaker = field(factory=lambda: Breaker(clock))
     budget: RetryBudget = field(factory=RetryBudget)
     paused_until: float = 0.0
+    last_failure: str = ""
 
 
 class Client:
@@ -193,7 +194,9 @@ class Client:
             if outcome is None:
                 delay = attempts.after_refusal(self._host.breaker.opens_in_s)
                 if delay is None:
-                    raise self._problems.circuit_open(call, self._host.breaker)
+                    raise self._problems.circuit_open(
+                        call, self._host.breaker, self._host.last_failure
+                    )
             elif isinstance(outcome, Broken):
                 delay = self._after(attempts, outcome.trouble)
                 if delay is None:
@@ -264,6 +267,8 @@ class Client:
                 else:
                     self._counters.failed += 1
                     ok = False if outcome.trouble.counts else None
+                if ok is False:
+                    host.last_failure = self._problems.reason(call, outcome)
             finally:
                 host.breaker.leave(permit, ok=ok)
         if log.isEnabledFor(logging.DEBUG):

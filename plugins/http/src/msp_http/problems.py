@@ -54,11 +54,18 @@ class Problems:
         path = urlsplit(call.path).path if "://" in call.path[:10] else call.path
         return f"{self.instance}: {call.method} {path}"
 
-    def circuit_open(self, call: Call, breaker: Breaker) -> VendorUnavailable:
-        """The host has failed so often that nothing is sent for a while."""
+    def reason(self, call: Call, outcome: Answer | Broken) -> str:
+        """Say why a try failed, for those who are refused because of it later."""
+        return self._clean(
+            call, outcome.text if isinstance(outcome, Broken) else self._said(outcome)
+        )
+
+    def circuit_open(self, call: Call, breaker: Breaker, reason: str) -> VendorUnavailable:
+        """The host has failed so often that nothing is sent for a while; `reason` is that of the last time."""
+        last = f"; the last time it {reason}" if reason else ""
         message = (
             f"{self._clean(call, self.name(call))} was not sent: {self.host} failed "
-            f"{breaker.failures} times in a row."
+            f"{breaker.failures} times in a row{last}."
         )
         return VendorUnavailable(
             message,
@@ -126,9 +133,12 @@ class Problems:
         return VendorRefused(message, suggestion=_REFUSED.get(answer.status, ""), **details)
 
     def _describe(self, call: Call, answer: Answer) -> str:
+        return self._clean(call, f"{self.name(call)} {self._said(answer)}")
+
+    @staticmethod
+    def _said(answer: Answer) -> str:
         said = vendor_message(answer.body, answer.headers.get("content-type", "")).rstrip(". ")
-        text = f"{self.name(call)} answered {answer.status}" + (f": {said}" if said else "")
-        return self._clean(call, text)
+        return f"answered {answer.status}" + (f": {said}" if said else "")
 
     def _clean(self, call: Call, text: str) -> str:
         found = [value for part in call.given for value in sensitive_values(part)]
