@@ -137,6 +137,8 @@ async def test_a_listing_that_breaks_marks_nothing(
     by_name = {one.instance: one for one in report.instances}
     assert by_name["rmm"].error == "rmm is down"
     assert by_name["rmm"].error_code == "VENDOR_UNAVAILABLE"
+    assert by_name["rmm"].suggestion == "Wait."
+    assert "rmm: Wait." in report.say().splitlines()
     assert not by_name["rmm"].complete
     assert by_name["ninja"].complete
     assert report.exit_code == 1

@@ -89,6 +89,8 @@ class InstanceSync:
     quarantined: tuple[Quarantined, ...] = ()
     error: str = ""
     error_code: str = ""
+    suggestion: str = ""
+    """What to do about the error."""
 
     @property
     def result(self) -> str:
@@ -117,6 +119,8 @@ class SyncReport:
         if not self.recorded:
             lines.append("Nothing was recorded: this is what a sync would do.")
         for one in self.instances:
+            if one.suggestion:
+                lines.append(f"{one.instance}: {one.suggestion}")
             lines += [
                 f"{one.instance}: left out {item.what} {item.external_id or ''}: {item.reason}"
                 for item in one.quarantined[:10]

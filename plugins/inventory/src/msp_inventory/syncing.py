@@ -17,6 +17,7 @@ from msp_core.v1 import (
     ListsDevices,
     MspError,
     Quarantined,
+    SystemFailure,
     VendorClient,
     VendorDevice,
     VendorError,
@@ -102,11 +103,11 @@ class Syncing:
                 mapped = await self._map(instance, answer)
                 counts = await self.record(self._listed(instance, answer, mapped))
         except MspError as error:
-            return self._failed(instance, started, answer, error.message, error.code)
+            return self._failed(instance, started, answer, error)
         except Exception as error:
             log.exception("sync of %s failed", instance)
             text = f"unexpected {type(error).__name__}; the log holds the details"
-            return self._failed(instance, started, answer, text, "SYSTEM_ERROR")
+            return self._failed(instance, started, answer, SystemFailure(text))
         self.unmatched += mapped.unmatched
         return InstanceSync(
             instance=instance,
@@ -139,7 +140,7 @@ class Syncing:
         return self.ctx.scope.clients is not None
 
     def _failed(
-        self, instance: str, started: float, answer: Answer | None, text: str, code: str
+        self, instance: str, started: float, answer: Answer | None, error: MspError
     ) -> InstanceSync:
         return InstanceSync(
             instance=instance,
@@ -147,8 +148,9 @@ class Syncing:
             listed_clients=len(answer.clients) if answer else 0,
             listed_devices=len(answer.devices) if answer else 0,
             duration_s=round(time.perf_counter() - started, 3),
-            error=text,
-            error_code=code,
+            error=error.message,
+            error_code=error.code,
+            suggestion=error.suggestion,
         )
 
     async def _ask(self, instance: str) -> Answer:
