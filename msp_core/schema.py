@@ -18,7 +18,7 @@ from msp_core.errors import InvalidParameters, PluginError, UnknownPlugin
 from msp_core.records import Adapter, Check, Doc, Param, Surface, Tool
 from msp_core.registry import known_ids
 from msp_core.secrets import SecretRef
-from msp_core.structure import Unstructurable, is_union, plain, structure
+from msp_core.structure import Unstructurable, is_union, plain, said, structure
 
 if TYPE_CHECKING:
     from msp_core.registry import Registry
@@ -180,7 +180,7 @@ def choices(one: Parameter, registry: "Registry") -> tuple[str, ...]:
     if one.param.choices in _REGISTRIES:
         return tuple(known_ids(registry.records(_REGISTRIES[one.param.choices])))
     if isinstance(one.item, type) and issubclass(one.item, Enum):
-        return tuple(str(member.value) for member in one.item)
+        return tuple(str(said(member)) for member in one.item)
     return ()
 
 
@@ -268,7 +268,7 @@ def _schema(type_: Any) -> dict[str, Any]:
         return options[0] if len(options) == 1 else {"anyOf": options}
     if isinstance(type_, type):
         if issubclass(type_, Enum):
-            return {"type": "string", "enum": [member.value for member in type_]}
+            return {"type": "string", "enum": [said(member) for member in type_]}
         if issubclass(type_, datetime):
             return {"type": "string", "format": "date-time"}
         if issubclass(type_, timedelta):

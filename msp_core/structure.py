@@ -26,6 +26,7 @@ _UNITS = {
 }
 
 
+_SCALARS = frozenset((bool, int, float, str))
 _LARGEST = 2**53 - 1
 """The largest whole number that every JSON reader and both databases can carry."""
 
@@ -69,11 +70,11 @@ def structure(value: Any, type_: Any, path: str = "") -> Any:
 
 def plain(value: Any) -> Any:
     """Return a value as JSON data: enums by value, times as ISO 8601 with offset, secrets as a mask."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or type(value) in _SCALARS:
         return value
     if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, str):
+        return said(value)
+    if isinstance(value, str | int | float):
         return value
     if isinstance(value, datetime | date):
         return value.isoformat()
@@ -94,6 +95,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [plain(item) for item in value]
     return str(value)
+
+
+def said(member: Enum) -> Any:
+    """Return what a member of an enum is called outside: its value, or its name where that is an order (`Effect`)."""
+    return member.name.lower() if isinstance(member, int) else member.value
 
 
 def parse_duration(text: str) -> timedelta:
@@ -240,9 +246,8 @@ def converter() -> "Converter":
 
 def _strict(type_: type, words: str) -> Any:
     def hook(value: Any, wanted: Any) -> Any:
-        if wanted is not type_ and issubclass(
-            wanted, Enum
-        ):  # cattrs asks here for StrEnum and IntEnum too
+        # cattrs asks here for StrEnum and IntEnum too
+        if wanted is not type_ and issubclass(wanted, Enum):
             return _enum(value, wanted)
         if type(value) is not type_:
             message = f"expected {words}, got {_show(value)}"
@@ -284,9 +289,9 @@ def _enum(value: Any, type_: Any) -> Any:
     if isinstance(value, type_):
         return value
     for member in type_:
-        if member.value == value:
+        if said(member) == value:
             return member
-    names = [str(member.value) for member in type_]
+    names = [str(said(member)) for member in type_]
     message = f"{_show(value)} is not one of {', '.join(names)}"
     raise ValueError(message + _nearest(str(value), names))
 

@@ -18,7 +18,7 @@ from msp_core.model import Client, Tier
 from msp_core.output import Format, clean, render
 from msp_core.secrets import Secret, mask, mask_data
 from msp_core.status import Status
-from msp_core.v1 import CheckResult, Column, Display, Listing
+from msp_core.v1 import CheckResult, Column, Display, Effect, Listing
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CLIENT = Client(
@@ -220,3 +220,12 @@ def test_a_terminal_shows_all_of_a_long_cell_and_a_pipe_one_line_a_row() -> None
     shown = render(rows, Format.TABLE, zone=BERLIN, width=80)
     assert all(len(line) <= 80 for line in shown.splitlines())
     assert set(long.split()) <= set(shown.split())
+
+
+@pytest.mark.parametrize("format", list(Format))
+def test_an_ordered_enum_is_said_by_its_name_in_every_format(format: Format) -> None:
+    """An effect is an order inside and a word outside: a number says nothing, and YAML refused it."""
+    text = render([Row("one", more=Effect.CHANGE)], format, zone=BERLIN)
+    assert "3" not in text
+    if format in {Format.JSON, Format.JSONL, Format.YAML, Format.CSV}:
+        assert "change" in text
