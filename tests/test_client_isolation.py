@@ -101,6 +101,7 @@ TOOLS: dict[str, list[dict[str, Any]] | str] = {
     "plugin.list": "has no rows of clients",
     "plugin.new": "has no rows of clients",
     "plugin.show": "has no rows of clients",
+    "plugin.update": "has no rows of clients",
     "plugin.verify": "has no rows of clients",
 }
 

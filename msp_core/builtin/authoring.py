@@ -1,40 +1,27 @@
-"""`plugin new` and `plugin verify`: for whoever writes a plugin."""
+"""`plugin new` and `plugin update`: for whoever writes a plugin."""
 
 import importlib.util
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
-from xml.etree import ElementTree as ET
+from typing import Annotated, ClassVar
 
 import attrs
 
+from msp_core.builtin.template import ANSWERS, PLACE, SOURCE, note_template, tags
 from msp_core.discovery import discover, slug
-from msp_core.hookspecs import HOOKS
 from msp_core.v1 import (
-    Adapter,
-    Check,
-    Column,
     Conflict,
     Context,
     Display,
     Doc,
     InvalidParameters,
+    NotFound,
     NotSupported,
     Param,
-    PluginError,
-    Role,
-    SecretProvider,
-    Source,
-    Status,
-    Tool,
 )
 
 KIT = "pip install 'msp-core[testing]'"
-_VERIFY_SECONDS = 600
 
 
 class Kind(StrEnum):
@@ -78,7 +65,7 @@ async def new(
     author: Annotated[str, Doc("Your name or company.")] = "",
 ) -> NewPlugin:
     """Write a new plugin that installs, works and passes its tests."""
-    _require_kit()
+    require_kit()
     folder = (into or Path.cwd()) / name
     if folder.exists() and any(folder.iterdir()):
         message = f"{folder} exists and is not empty."
@@ -96,10 +83,11 @@ async def new(
 def _render(folder: Path, data: dict[str, str]) -> tuple[str, ...]:
     from copier import run_copy
 
-    template = Path(__file__).parents[1] / "testing" / "template"
     given = {name: value for name, value in data.items() if value}
+    tag = note_template()
+    template = PLACE if tag else str(SOURCE)
     try:
-        run_copy(str(template), folder, data=given, defaults=True, quiet=True)
+        run_copy(template, folder, data=given, vcs_ref=tag, defaults=True, quiet=True)
     except ValueError as error:
         reason = str(error).strip().splitlines()[-1].removeprefix("Validation error for question ")
         raise InvalidParameters(
@@ -111,180 +99,106 @@ def _render(folder: Path, data: dict[str, str]) -> tuple[str, ...]:
 
 
 @attrs.frozen(kw_only=True)
-class Case:
-    """One case and how it went."""
+class UpdatedPlugin:
+    """What an update of a plugin from its template came to."""
 
-    case: str
-    outcome: Status
-    reason: str = ""
+    DISPLAY: ClassVar[Display] = Display(summary=lambda made: made.text())
 
-
-@attrs.frozen(kw_only=True)
-class Verdicts:
-    """What the cases say about a plugin. Rows are those that did not pass."""
-
-    DISPLAY: ClassVar[Display] = Display(
-        columns=(Column("case"), Column("outcome"), Column("reason")),
-        rows="rows",
-        summary=lambda verdicts: verdicts.text(),
-        empty="Every case passed.",
-    )
-
-    plugin: str
-    classes: tuple[str, ...]
-    passed: int
-    skipped: int
-    rows: tuple[Case, ...]
+    folder: Path
+    before: str
+    after: str
+    changed: tuple[str, ...]
+    conflicts: tuple[str, ...]
 
     @property
     def exit_code(self) -> int:
-        """0 when every case passed, 1 where something could not be tried, 2 for failures."""
-        outcomes = {row.outcome for row in self.rows}
-        return 2 if Status.CRITICAL in outcomes else 1 if outcomes else 0
+        """1 where somebody must decide."""
+        return 1 if self.conflicts else 0
 
     def text(self) -> str:
-        """Say in one line how it went."""
-        failed = sum(row.outcome is Status.CRITICAL for row in self.rows)
-        word = f"{failed} FAILED, " if failed else "conforms: " if not self.rows else ""
-        skipped = f", {self.skipped} do not apply" if self.skipped else ""
-        return (
-            f"{self.plugin} {word}{self.passed} cases passed{skipped} ({', '.join(self.classes)})"
-        )
+        """Say what changed and what is left to do."""
+        if self.before == self.after and not self.changed:
+            return f"{self.folder} is as the template of {self.after} has it."
+        lines = [
+            f"{self.folder}: {self.before} -> {self.after}, {len(self.changed)} files changed."
+        ]
+        lines += [f"  decide between <<<<<<< and >>>>>>>: {name}" for name in self.conflicts]
+        return "\n".join([*lines, "See: git diff"])
 
 
-async def verify(ctx: Context, id: Annotated[str, Doc("Plugin id."), Param(arg=True)]) -> Verdicts:
-    """Hold an installed plugin against the cases of its kinds."""
-    import asyncio
-
-    del ctx
-    _require_kit()
-    source, classes, untried = _cases(id)
-    ran = await asyncio.to_thread(_run, source)
-    passed = sum(outcome is None for _, outcome, _ in ran)
-    skipped = sum(outcome is Status.UNKNOWN for _, outcome, _ in ran)
-    failed = tuple(
-        Case(case=name, outcome=outcome, reason=reason)
-        for name, outcome, reason in ran
-        if outcome is Status.CRITICAL
+async def update(
+    ctx: Context,
+    folder: Annotated[
+        Path | None, Doc("Folder of the plugin (default: the current one)."), Param(arg=True)
+    ] = None,
+) -> UpdatedPlugin:
+    """Bring what changed in the template into a plugin made from it; what its author wrote stays."""
+    require_kit()
+    folder = (folder or Path.cwd()).resolve()
+    before, after = _noted(folder), note_template()
+    if after is None:
+        raise NotSupported("There is no git on this machine.", suggestion="Install git.")
+    if before not in tags():
+        message = f"The template of {before} is not known on this machine."
+        older = f"uvx --from 'msp-core[testing]=={before.removeprefix('v')}' msp"
+        raise NotFound(message, suggestion=f"Let that version note it: {older} plugin update")
+    changed: tuple[str, ...] = ()
+    if not ctx.dry_run:
+        _merge(folder)
+        changed = tuple(line[3:] for line in _status(folder))
+    return UpdatedPlugin(
+        folder=folder,
+        before=before,
+        after=after,
+        changed=changed,
+        conflicts=tuple(name for name in changed if _undecided(folder / name)),
     )
-    return Verdicts(
-        plugin=id, classes=classes, passed=passed, skipped=skipped, rows=(*failed, *untried)
-    )
 
 
-def _require_kit() -> None:
+def _noted(folder: Path) -> str:
+    """Return the version of the template that a plugin was last made from."""
+    import yaml
+
+    file = folder / ANSWERS
+    try:
+        answers = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return str(answers["_commit"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        message = f"{file} does not say from which version of the template the plugin was made."
+        raise NotFound(
+            message,
+            suggestion="It is written by 'msp-toolkit plugin new' where git is installed.",
+        ) from None
+
+
+def _merge(folder: Path) -> None:
+    from copier import run_update
+    from copier.errors import UserMessageError
+
+    try:
+        run_update(folder, defaults=True, overwrite=True, quiet=True)
+    except UserMessageError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise Conflict(
+            f"{folder} cannot be updated: {reason}",
+            suggestion="Put it under git and commit everything first; then the update can be undone.",
+        ) from None
+
+
+def _status(folder: Path) -> list[str]:
+    plain = ["-c", "status.relativePaths=true", "-c", "core.quotePath=false", "-c", "color.ui=false"]
+    words = ["git", *plain, "status", "--short", "--untracked-files=all", "."]
+    return subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+
+def _undecided(file: Path) -> bool:
+    return file.is_file() and b"\n<<<<<<< before updating" in b"\n" + file.read_bytes()
+
+
+def require_kit() -> None:
+    """Raise NotSupported with the line that installs it where the kit is missing."""
     if any(importlib.util.find_spec(name) is None for name in ("copier", "hypothesis", "pytest")):
         message = "The kit for plugin authors is not installed."
         raise NotSupported(message, suggestion=f"Run: {KIT}")
-
-
-def _cases(id: str) -> tuple[str, tuple[str, ...], list[Case]]:
-    """Return a test module for a plugin, the classes in it, and what cannot be tried."""
-    from msp_core.testing.subject import registry_for
-
-    registry = registry_for(id)
-    registry.load_all()
-    offered: dict[type[Any], list[Any]] = {}
-    for kind in HOOKS.values():
-        records: tuple[Any, ...] = registry.records(kind)
-        offered[kind] = [one for one in records if registry.plugin_of(one) == id]
-    untried: list[Case] = []
-    parts = list(_parts(offered, untried))
-    classes = tuple(dict.fromkeys(class_ for class_, _ in parts))
-    lines = [f"from msp_core.testing.conformance import {', '.join(sorted(classes))}"]
-    for number, (class_, body) in enumerate(parts):
-        lines += [f"class Test{number}({class_}):", f"    plugin = {id!r}"]
-        lines += [f"    {line}" for line in body]
-    return "\n".join(lines), classes, untried
-
-
-def _parts(
-    offered: dict[type[Any], list[Any]], untried: list[Case]
-) -> Iterator[tuple[str, list[str]]]:
-    found = False
-    for kind, class_ in (
-        (Check, "CheckConformance"),
-        (Tool, "ToolConformance"),
-        (SecretProvider, "SecretProviderConformance"),
-    ):
-        if offered[kind]:
-            found = True
-            yield class_, []
-    if any(one.adapter is None for one in offered[Source]):
-        found = True
-        yield "SourceConformance", []
-    read = {one.adapter for one in offered[Source]}
-    for adapter in offered[Adapter]:
-        body = _backend(adapter.id)
-        if body is None and adapter.role is not Role.RMM:
-            continue  # there are no cases for this role yet
-        if body is None:
-            reason = "no backend: declare one as entry point msp_toolkit.backends"
-            untried.append(
-                Case(case=f"adapter {adapter.id}", outcome=Status.UNKNOWN, reason=reason)
-            )
-            continue
-        if adapter.role is Role.RMM:
-            found = True
-            yield "RmmAdapterConformance", [f"kind = {adapter.id!r}", *body]
-        if adapter.id in read:
-            found = True
-            yield "SourceConformance", [f"kind = {adapter.id!r}", *body]
-    if not found:
-        yield "PluginConformance", []
-
-
-def _backend(kind: str) -> list[str] | None:
-    from importlib_metadata import entry_points
-
-    for point in entry_points(group="msp_toolkit.backends", name=kind):
-        module, _, name = point.value.partition(":")
-        return [f"from {module} import {name} as backend"]
-    return None
-
-
-def _run(source: str) -> list[tuple[str, Status | None, str]]:
-    """Run a test module in a process of its own; return each case with None (passed), CRITICAL or UNKNOWN (skipped)."""
-    with tempfile.TemporaryDirectory() as folder:
-        path, report = Path(folder) / "test_verify.py", Path(folder) / "report.xml"
-        path.write_text(source, encoding="utf-8")
-        words = [
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--rootdir",
-            folder,
-            "-c",
-            "none.ini",
-        ]
-        (Path(folder) / "none.ini").write_text("[pytest]\n", encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, *words, f"--junitxml={report}", str(path)],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=_VERIFY_SECONDS,
-            check=False,
-        )
-        if not report.exists():
-            message = f"The cases could not be run: {(done.stderr or done.stdout)[-400:].strip()}"
-            raise PluginError(message, suggestion="Run 'msp-toolkit plugin list' for the reason.")
-        # Written by our own pytest a moment ago, so not somebody else's XML
-        tree = ET.parse(report)  # noqa: S314
-    return [_outcome(case) for case in tree.iter("testcase")]
-
-
-def _outcome(case: ET.Element) -> tuple[str, Status | None, str]:
-    name = case.get("name", "").removeprefix("test_").replace("_", " ")
-    bad = case.find("failure")
-    if bad is None:
-        bad = case.find("error")
-    if bad is not None:
-        reason = (bad.get("message") or "").splitlines()[0].removeprefix("AssertionError: ")
-        return name, Status.CRITICAL, reason[:300]
-    skipped = case.find("skipped")
-    if skipped is not None:
-        return name, Status.UNKNOWN, skipped.get("message", "")
-    return name, None, ""

@@ -48,7 +48,11 @@ def msp_tools() -> Iterable[Tool]:
         example="msp-toolkit plugin new check acme-uptime",
     )  # fmt: skip
     yield _tool(
-        "plugin.verify", "authoring:verify", "Hold a plugin against the cases of its kinds.", Effect.READ,
+        "plugin.update", "authoring:update", "Bring a plugin up to its template.", Effect.RECORD,
+        example="msp-toolkit plugin update acme-uptime",
+    )  # fmt: skip
+    yield _tool(
+        "plugin.verify", "verification:verify", "Hold a plugin against the cases of its kinds.", Effect.READ,
         example="msp-toolkit plugin verify check-disk",
     )  # fmt: skip
     yield _tool(

@@ -1,0 +1,205 @@
+"""`plugin verify`: hold an installed plugin against the cases of its kinds."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+from xml.etree import ElementTree as ET
+
+import attrs
+
+from msp_core.builtin.authoring import require_kit
+from msp_core.hookspecs import HOOKS
+from msp_core.v1 import (
+    Adapter,
+    Check,
+    Column,
+    Context,
+    Display,
+    Doc,
+    Param,
+    PluginError,
+    Role,
+    SecretProvider,
+    Source,
+    Status,
+    Tool,
+)
+
+_VERIFY_SECONDS = 600
+
+
+@attrs.frozen(kw_only=True)
+class Case:
+    """One case and how it went."""
+
+    case: str
+    outcome: Status
+    reason: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Verdicts:
+    """What the cases say about a plugin. Rows are those that did not pass."""
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(Column("case"), Column("outcome"), Column("reason")),
+        rows="rows",
+        summary=lambda verdicts: verdicts.text(),
+        empty="Every case passed.",
+    )
+
+    plugin: str
+    classes: tuple[str, ...]
+    passed: int
+    skipped: int
+    rows: tuple[Case, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every case passed, 1 where something could not be tried, 2 for failures."""
+        outcomes = {row.outcome for row in self.rows}
+        return 2 if Status.CRITICAL in outcomes else 1 if outcomes else 0
+
+    def text(self) -> str:
+        """Say in one line how it went."""
+        failed = sum(row.outcome is Status.CRITICAL for row in self.rows)
+        word = f"{failed} FAILED, " if failed else "conforms: " if not self.rows else ""
+        skipped = f", {self.skipped} do not apply" if self.skipped else ""
+        return (
+            f"{self.plugin} {word}{self.passed} cases passed{skipped} ({', '.join(self.classes)})"
+        )
+
+
+async def verify(ctx: Context, id: Annotated[str, Doc("Plugin id."), Param(arg=True)]) -> Verdicts:
+    """Hold an installed plugin against the cases of its kinds."""
+    import asyncio
+
+    del ctx
+    require_kit()
+    source, classes, untried = _cases(id)
+    ran = await asyncio.to_thread(_run, source)
+    passed = sum(outcome is None for _, outcome, _ in ran)
+    skipped = sum(outcome is Status.UNKNOWN for _, outcome, _ in ran)
+    failed = tuple(
+        Case(case=name, outcome=outcome, reason=reason)
+        for name, outcome, reason in ran
+        if outcome is Status.CRITICAL
+    )
+    return Verdicts(
+        plugin=id, classes=classes, passed=passed, skipped=skipped, rows=(*failed, *untried)
+    )
+
+
+def _cases(id: str) -> tuple[str, tuple[str, ...], list[Case]]:
+    """Return a test module for a plugin, the classes in it, and what cannot be tried."""
+    from msp_core.testing.subject import registry_for
+
+    registry = registry_for(id)
+    registry.load_all()
+    offered: dict[type[Any], list[Any]] = {}
+    for kind in HOOKS.values():
+        records: tuple[Any, ...] = registry.records(kind)
+        offered[kind] = [one for one in records if registry.plugin_of(one) == id]
+    untried: list[Case] = []
+    parts = list(_parts(offered, untried))
+    classes = tuple(dict.fromkeys(class_ for class_, _ in parts))
+    lines = [f"from msp_core.testing.conformance import {', '.join(sorted(classes))}"]
+    for number, (class_, body) in enumerate(parts):
+        lines += [f"class Test{number}({class_}):", f"    plugin = {id!r}"]
+        lines += [f"    {line}" for line in body]
+    return "\n".join(lines), classes, untried
+
+
+def _parts(
+    offered: dict[type[Any], list[Any]], untried: list[Case]
+) -> Iterator[tuple[str, list[str]]]:
+    found = False
+    for kind, class_ in (
+        (Check, "CheckConformance"),
+        (Tool, "ToolConformance"),
+        (SecretProvider, "SecretProviderConformance"),
+    ):
+        if offered[kind]:
+            found = True
+            yield class_, []
+    if any(one.adapter is None for one in offered[Source]):
+        found = True
+        yield "SourceConformance", []
+    read = {one.adapter for one in offered[Source]}
+    for adapter in offered[Adapter]:
+        body = _backend(adapter.id)
+        if body is None and adapter.role is not Role.RMM:
+            continue  # there are no cases for this role yet
+        if body is None:
+            reason = "no backend: declare one as entry point msp_toolkit.backends"
+            untried.append(
+                Case(case=f"adapter {adapter.id}", outcome=Status.UNKNOWN, reason=reason)
+            )
+            continue
+        if adapter.role is Role.RMM:
+            found = True
+            yield "RmmAdapterConformance", [f"kind = {adapter.id!r}", *body]
+        if adapter.id in read:
+            found = True
+            yield "SourceConformance", [f"kind = {adapter.id!r}", *body]
+    if not found:
+        yield "PluginConformance", []
+
+
+def _backend(kind: str) -> list[str] | None:
+    from importlib_metadata import entry_points
+
+    for point in entry_points(group="msp_toolkit.backends", name=kind):
+        module, _, name = point.value.partition(":")
+        return [f"from {module} import {name} as backend"]
+    return None
+
+
+def _run(source: str) -> list[tuple[str, Status | None, str]]:
+    """Run a test module in a process of its own; return each case with None (passed), CRITICAL or UNKNOWN (skipped)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, report = Path(folder) / "test_verify.py", Path(folder) / "report.xml"
+        path.write_text(source, encoding="utf-8")
+        words = [
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            folder,
+            "-c",
+            "none.ini",
+        ]
+        (Path(folder) / "none.ini").write_text("[pytest]\n", encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, *words, f"--junitxml={report}", str(path)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_VERIFY_SECONDS,
+            check=False,
+        )
+        if not report.exists():
+            message = f"The cases could not be run: {(done.stderr or done.stdout)[-400:].strip()}"
+            raise PluginError(message, suggestion="Run 'msp-toolkit plugin list' for the reason.")
+        # Written by our own pytest a moment ago, so not somebody else's XML
+        tree = ET.parse(report)  # noqa: S314
+    return [_outcome(case) for case in tree.iter("testcase")]
+
+
+def _outcome(case: ET.Element) -> tuple[str, Status | None, str]:
+    name = case.get("name", "").removeprefix("test_").replace("_", " ")
+    bad = case.find("failure")
+    if bad is None:
+        bad = case.find("error")
+    if bad is not None:
+        reason = (bad.get("message") or "").splitlines()[0].removeprefix("AssertionError: ")
+        return name, Status.CRITICAL, reason[:300]
+    skipped = case.find("skipped")
+    if skipped is not None:
+        return name, Status.UNKNOWN, skipped.get("message", "")
+    return name, None, ""
