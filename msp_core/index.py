@@ -46,7 +46,10 @@ class Index(NamedTuple):
 
 def search_path() -> list[str]:
     """Return the import path without the current folder: being in a folder is no reason to run what lies there."""
-    here = os.path.realpath(".")
+    try:
+        here = os.path.realpath(".")
+    except OSError:  # it was deleted, and nothing can lie in it
+        return [entry for entry in sys.path if os.path.isabs(entry)]
     prefix = os.path.realpath(sys.prefix) + os.sep
     return [
         entry

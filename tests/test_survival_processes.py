@@ -296,6 +296,10 @@ def shell(folder: Path, line: str) -> tuple[int, str]:
         ("msp client list --json | head -c 1 > /dev/null", (0, 1)),
         ("mkdir gone && cd gone && rmdir ../gone && msp client list", (1,)),
         ("mkdir gone && cd gone && rmdir ../gone && msp init --no-input", (1,)),
+        (
+            "C=$PWD/config; mkdir gone && cd gone && rmdir ../gone && msp --config $C/*.toml client list",
+            (0,),
+        ),
         ("MSP_WATCHDOG_SECONDS=soon msp health check --all --dry-run > /dev/null", JUDGED),
         ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 msp client list", (0,)),
         ("PYTHONOPTIMIZE=2 msp client list", (0,)),
