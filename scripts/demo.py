@@ -94,7 +94,7 @@ def main() -> int:
         rules.write_text(POLICY, encoding="utf-8")
         print(f"\n{DIM}$ cat {rules.relative_to(folder)}{PLAIN}\n{POLICY}", end="")
         run(folder, "msp-toolkit health check --all", allowed=JUDGED)
-        say("5. Six hours later, by the simulated vendors' clock")
+        say("5. Six hours later in the life of the simulated fleet")
         run(folder, "msp-toolkit lab advance --hours 6")
         found = changed(folder)
         filters = ""

@@ -38,6 +38,29 @@ def test_a_running_clock_follows_real_time() -> None:
     assert abs(LabClock().now() - datetime.now(UTC)) < timedelta(seconds=2)
 
 
+def test_an_advanced_running_clock_stays_right() -> None:
+    """What happened is longer ago; nothing is ever in the future, however far the story went."""
+    clock = LabClock()
+    before = clock.tick()
+    assert abs(clock.advance(timedelta(days=30)) - datetime.now(UTC)) < timedelta(seconds=5)
+    assert clock.tick() == before + 30 * 24 * 12
+    assert clock.at(clock.tick()) <= clock.now()
+    assert clock.elapsed() >= timedelta(days=30).total_seconds()
+
+
+@pytest.mark.anyio
+async def test_no_vendor_speaks_of_the_future_of_an_advanced_lab() -> None:
+    """A month on, no time in any answer lies ahead of ours."""
+    async with running_lab(clients=3, devices=30) as lab:
+        lab.control.advance(hours=720)
+        now = datetime.now(UTC) + timedelta(seconds=5)
+        views = [lab.world.view(device) for device in lab.world.fleet.devices()]
+        assert any(view.alerts for view in views)
+        assert all(view.seen_at <= view.at <= now for view in views)
+        starts = [lab.world.clock.at(one.start) for view in views for one in view.alerts]
+        assert all(start <= now for start in starts)
+
+
 @pytest.mark.anyio
 async def test_requests_are_counted_by_pattern(ninjaone: Any, automate: Any, lab: Lab) -> None:
     """Counts say how often each kind of request was made of each vendor."""
@@ -60,10 +83,12 @@ async def test_control_over_http(lab: Lab, session: Any) -> None:
         async with session.request(method, url + path, json=body) as answer:
             return answer.status, await answer.json() if await answer.text() else None
 
-    before = datetime.fromisoformat((await ask("GET", "/state"))[1]["now"])
+    before = datetime.fromisoformat((await ask("GET", "/state"))[1]["started"])
     status, moved = await ask("POST", "/advance", {"hours": 2})
     assert status == 200
-    assert datetime.fromisoformat(moved["now"]) - before >= timedelta(hours=2)
+    after = (await ask("GET", "/state"))[1]
+    assert before - datetime.fromisoformat(after["started"]) == timedelta(hours=2)
+    assert datetime.fromisoformat(moved["now"]) <= datetime.fromisoformat(after["now"])
     assert (await ask("POST", "/faults", {"fault": "ninjaone:503"}))[0] == 201
     async with session.get(f"{lab.ninjaone_url}/v2/devices") as answer:
         assert answer.status == 503

@@ -9,9 +9,10 @@ REPORT_INTERVAL = timedelta(minutes=5)
 class LabClock:
     """Lab time, and the seconds that passed in the lab.
 
-    Without `start` the lab begins now and its time goes on with real time. With `start` it stands
-    still there until it is advanced. Either way waiting really helps: `elapsed()` counts real
-    seconds plus the advanced ones, so commands finish and tokens expire in a standing lab too.
+    Without `start` lab time is real time: to advance it means that the story began earlier, so that
+    nothing the vendors say is ever in the future of those who ask. With `start` it stands still
+    there until it is advanced. Either way waiting really helps: `elapsed()` counts real seconds
+    plus the advanced ones, so commands finish and tokens expire in a standing lab too.
     """
 
     def __init__(self, start: datetime | None = None) -> None:
@@ -31,9 +32,11 @@ class LabClock:
         return time.monotonic() - self._began + self._advanced.total_seconds()
 
     def advance(self, by: timedelta) -> datetime:
-        """Move lab time forward and return the new time."""
+        """Let the fleet live through so much more and return the lab's time."""
         if by < timedelta():
             raise ValueError("lab time cannot go back")
+        if self.running:
+            self.start -= by
         self._advanced += by
         return self.now()
 

@@ -38,7 +38,7 @@ class Control:
         self.urls: dict[str, str] = {}
 
     def advance(self, *, hours: float = 0, minutes: float = 0, seconds: float = 0) -> str:
-        """Move lab time forward and return the new time as ISO text."""
+        """Let the fleet live through so much more and return the lab's time as ISO text."""
         step = timedelta(hours=hours, minutes=minutes, seconds=seconds)
         return self.world.clock.advance(step).isoformat()
 

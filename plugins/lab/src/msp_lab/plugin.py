@@ -57,7 +57,7 @@ def msp_tools() -> Iterable[Tool]:
     yield Tool(
         name="lab.advance",
         run="msp_lab.tools:advance",
-        summary="Move the lab's clock forward.",
+        summary="Let hours pass for the lab's fleet.",
         effect=Effect.RECORD,
         surfaces=_PEOPLE,
         example="msp-toolkit lab advance --hours 6",

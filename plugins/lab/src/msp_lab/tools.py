@@ -44,6 +44,7 @@ class LabStatus:
     devices: int = 0
     offline: int = 0
     vanished: int = 0
+    started: str = ""
     now: str = ""
     troubles: dict[str, int] = attrs.field(factory=dict)
     faults: tuple[str, ...] = ()
@@ -51,14 +52,14 @@ class LabStatus:
     overlay: Path | None = None
     note: str = ""
     advanced_hours: float = 0.0
-    """How far this call moved the clock."""
+    """How much longer the fleet lives by this call."""
 
     def describe(self) -> str:
         """Return the status for people."""
         if not self.running:
             return self.note or "No lab is running. Start one: msp-toolkit lab up --detach"
         fleet = [
-            f"  Lab time    {datetime.fromisoformat(self.now):%Y-%m-%d %H:%M UTC}",
+            f"  Story       began {self._age_hours():.1f} hours ago",
             f"  Fleet       {self.clients} clients, {self.devices} devices "
             f"({self.offline} offline, {self.vanished} vanished), seed {self.seed}",
             *self._troubles(),
@@ -66,7 +67,7 @@ class LabStatus:
         if self.advanced_hours:
             return "\n".join(
                 [
-                    f"The clock of the simulated vendors went {self.advanced_hours:g} h forward.",
+                    f"The simulated fleet lived through {self.advanced_hours:g} more hours.",
                     *fleet,
                 ]
             )
@@ -85,6 +86,10 @@ class LabStatus:
             shown = f"{self.overlay.parent.name}/{self.overlay.name}"
             lines.append(f"  Adapters    lab-automate and lab-ninjaone, in {shown}")
         return "\n".join(lines)
+
+    def _age_hours(self) -> float:
+        age = datetime.fromisoformat(self.now) - datetime.fromisoformat(self.started)
+        return age.total_seconds() / 3600
 
     def _troubles(self) -> Iterator[str]:
         by_severity: dict[str, list[str]] = {}
@@ -142,7 +147,16 @@ async def _status(ctx: Context, lab: LabProcess, note: str = "") -> LabStatus:
         note=note,
         **{
             name: state[name]
-            for name in ("seed", "clients", "devices", "offline", "vanished", "now", "troubles")
+            for name in (
+                "seed",
+                "clients",
+                "devices",
+                "offline",
+                "vanished",
+                "started",
+                "now",
+                "troubles",
+            )
         },
     )
 
@@ -279,10 +293,13 @@ async def status(ctx: Context) -> LabStatus:
 async def advance(
     ctx: Context,
     *,
-    hours: Annotated[float, Doc("Hours to go forward.")] = 0.0,
-    minutes: Annotated[float, Doc("Minutes to go forward.")] = 0.0,
+    hours: Annotated[float, Doc("Hours to live through.")] = 0.0,
+    minutes: Annotated[float, Doc("Minutes to live through.")] = 0.0,
 ) -> LabStatus:
-    """Move the lab's clock forward: disks fill, services stop, devices vanish."""
+    """Let the lab's fleet live through hours at once: disks fill, services stop, devices vanish.
+
+    The vendors' clocks stay right; what has happened is told as of the hours before now.
+    """
     if hours + minutes <= 0 or hours < 0 or minutes < 0:
         raise InvalidParameters("Lab time only goes forward.", suggestion="For example: --hours 6")
     lab = await _running(ctx)
