@@ -237,6 +237,35 @@ def test_the_rmm_by_class_and_name(toolkit: MSPToolkit) -> None:
         toolkit.get_rmm_adapter().get_devices("")
 
 
+def test_the_default_of_several_rmms(tmp_path: Path) -> None:
+    """Of several the one called `rmm` is meant, or the one the configuration names; else the error names them."""
+    file = tmp_path / "msp-toolkit.toml"
+    several = '[adapters.east]\nkind = "mock"\n[adapters.west]\nkind = "mock"\nseed = 2\n'
+    file.write_text(several)
+    with MSPToolkit.from_config(file) as toolkit:
+        toolkit.call("client.sync", instances=["east", "west"], create=True)
+        assert {one.rmm_id for one in toolkit.get_client_manager().list_clients()} == {None}
+        with pytest.raises(InvalidParameters, match="east, west") as caught:
+            toolkit.get_rmm_adapter()
+        assert 'default_rmm = "east"' in caught.value.suggestion
+    file.write_text(several + '[inventory]\ndefault_rmm = "west"\n')
+    with MSPToolkit.from_config(file) as toolkit:
+        linked = [one for one in toolkit.get_client_manager().list_clients() if one.rmm_id]
+        assert toolkit.get_rmm_adapter().get_devices(linked[0].rmm_id or "")
+        assert toolkit.call("client.show", client=linked[0].id).rmm_id == linked[0].rmm_id
+        assert toolkit.get_rmm_adapter("east") is not None
+    file.write_text(several + '[inventory]\ndefault_rmm = "wset"\n')
+    with (
+        MSPToolkit.from_config(file) as toolkit,
+        pytest.raises(ConfigError, match="wset") as wrong,
+    ):
+        toolkit.get_rmm_adapter()
+    assert "east, west" in wrong.value.suggestion
+    file.write_text(several + '[rmm]\nprovider = "mock"\n')
+    with MSPToolkit.from_config(file) as toolkit:
+        assert toolkit.get_rmm_adapter().name == "rmm"  # type: ignore[attr-defined]
+
+
 def test_a_wrong_configuration_starts_nothing(tmp_path: Path) -> None:
     """The error names the file."""
     file = tmp_path / "msp-toolkit.toml"

@@ -21,6 +21,7 @@ from msp_core.v1 import (
     Quarantined,
     Site,
 )
+from msp_inventory.default import default_rmm as default_rmm
 from msp_inventory.kinds import LinkKind as LinkKind
 
 FORGOTTEN = "inventory.forgotten"

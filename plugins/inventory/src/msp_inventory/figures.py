@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msp_clients.api import DeviceFigures
-from msp_core.v1 import Context, Role, Toolkit
+from msp_core.v1 import Context, Toolkit
+from msp_inventory.default import default_rmm
 from msp_inventory.kinds import LinkKind
 from msp_inventory.tables import DeviceRow, LinkRow
 from msp_store.api import Store, Tx, fn
@@ -15,13 +16,6 @@ _BATCH = 500  # ids in one query
 async def create(toolkit: Toolkit) -> "Figures":
     """Build the service on the toolkit's store."""
     return Figures(toolkit, await toolkit.get(Store))
-
-
-def default_instance(toolkit: Toolkit) -> str | None:
-    """Return the instance whose ids are a client's and a device's RMM id: `rmm`, else the first RMM by name."""
-    configured = toolkit.config.instances(toolkit.registry)  # of those built in none is an RMM
-    names = [one.name for one in configured if one.adapter.role is Role.RMM]
-    return "rmm" if "rmm" in names else next(iter(names), None)
 
 
 class Figures:
@@ -37,7 +31,7 @@ class Figures:
         """Return how many devices each client has, and its id in the default RMM."""
         for client_id in client_ids:
             ctx.require_client(client_id)
-        default = default_instance(self._toolkit)
+        default = default_rmm(self._toolkit)
 
         def read(_tx: Tx) -> Mapping[str, DeviceFigures]:
             counts = device_counts(client_ids)

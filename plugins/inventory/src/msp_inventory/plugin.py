@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from msp_core.v1 import Effect, Migrations, Service, Surface, Tool, hookimpl
+from msp_core.v1 import Effect, Migrations, Service, Settings, Surface, Tool, hookimpl
 
 _PEOPLE = frozenset({Surface.CLI, Surface.PYTHON, Surface.WORKFLOW})
 
@@ -85,6 +85,12 @@ def msp_services() -> Iterable[Service]:
     """Offer the inventory, and the device figures that client lists show."""
     yield Service(type="msp_inventory.api:Inventory", factory="msp_inventory.service:create")
     yield Service(type="msp_clients.api:KnowsDevices", factory="msp_inventory.figures:create")
+
+
+@hookimpl
+def msp_settings() -> Iterable[Settings]:
+    """Offer the section `inventory`."""
+    yield Settings(section="inventory", type="msp_inventory.settings:InventorySettings")
 
 
 @hookimpl

@@ -23,7 +23,8 @@ from msp_core.v1 import (
 )
 from msp_inventory import byhand, devices, lookup
 from msp_inventory.api import DeviceLinks, Doubt, Link, LinkKind, SyncReport
-from msp_inventory.figures import client_links, default_instance, device_counts
+from msp_inventory.default import default_rmm
+from msp_inventory.figures import client_links, device_counts
 from msp_inventory.reconcile import Counts, Listed, reconcile
 from msp_inventory.sayings import tidy
 from msp_inventory.syncing import Claimed, Syncing
@@ -209,7 +210,7 @@ class InventoryService:
         """Say which of a console's devices is ours."""
         self._toolkit.instance(instance)
         external_id = byhand.checked_external_id(external_id)
-        default = default_instance(self._toolkit)
+        default = default_rmm(self._toolkit)
 
         return await self._write(
             ctx,
@@ -246,7 +247,7 @@ class InventoryService:
             kind=kind,
             os=os,
         )
-        default = default_instance(self._toolkit)
+        default = default_rmm(self._toolkit)
 
         return await self._write(
             ctx, lambda tx: byhand.add_device(tx, ctx.scope, made, instance, default)
@@ -282,7 +283,7 @@ class InventoryService:
             )
         known = {one.id: one for one in (await clients.list(ctx, include_deleted=True)).items}
         links = await self._store.read(lambda _tx: _client_links(sorted(offers)))
-        default = default_instance(self._toolkit)
+        default = default_rmm(self._toolkit)
 
         async def claim(instance: str, names: dict[str, str]) -> Claimed:
             return await self._write(ctx, lambda tx: _claim(tx, ctx, clients, instance, names))

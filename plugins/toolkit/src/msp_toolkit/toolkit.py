@@ -11,7 +11,7 @@ from msp_core.v1 import Context, InvalidParameters, Toolkit
 from msp_toolkit.core.client_manager import ClientManager
 from msp_toolkit.core.health_monitor import HealthMonitor
 from msp_toolkit.core.plugin import Plugin, check_module
-from msp_toolkit.integrations.rmm import RMMAdapter, default_rmm
+from msp_toolkit.integrations.rmm import RMMAdapter, configured_rmm
 from msp_toolkit.loop import LoopThread
 
 T = TypeVar("T")
@@ -46,8 +46,11 @@ class MSPToolkit:
         return HealthMonitor(self)
 
     def get_rmm_adapter(self, name: str | None = None) -> RMMAdapter:
-        """Return an RMM: the one named, else `rmm`, else the only one configured; raise UnknownPlugin otherwise."""
-        return default_rmm(self, name)
+        """Return an RMM: the one named, else `rmm`, else `inventory.default_rmm`, else the only one configured.
+
+        Raises UnknownPlugin where there is none, InvalidParameters with the names where there are several.
+        """
+        return configured_rmm(self, name)
 
     def register_plugin(self, plugin: Any) -> None:
         """Add a check of your own to this toolkit: it is listed, selectable by its name and part of every sweep.

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from msp_clients.api import Clients
 from msp_core.v1 import Client, ClientStatus, Context, InvalidParameters, Tier, structure
-from msp_inventory.api import Inventory
+from msp_inventory.api import Inventory, default_rmm
 
 if TYPE_CHECKING:
     from msp_toolkit.toolkit import MSPToolkit
@@ -81,9 +81,7 @@ class ClientManager:
         self, ctx: Context, clients: "list[Client] | tuple[Client, ...]"
     ) -> list[Client]:
         """Fill in each client's id in the default RMM."""
-        from msp_toolkit.integrations.rmm import default_instance
-
-        instance = default_instance(self._toolkit.toolkit)
+        instance = default_rmm(self._toolkit.toolkit)
         if instance is None or not clients:
             return list(clients)
         inventory = await ctx.get(Inventory)

@@ -17,7 +17,7 @@ from msp_core.v1 import (
     UnknownPlugin,
     VendorAlert,
 )
-from msp_inventory.api import Inventory
+from msp_inventory.api import Inventory, default_rmm
 
 if TYPE_CHECKING:
     from msp_toolkit.toolkit import MSPToolkit
@@ -132,7 +132,8 @@ class ConfiguredRMM(RMMAdapter):
             raise InvalidParameters(
                 message,
                 suggestion=f"Give a client's id, ours or that of {self.name}; rmm_id is None where the client is not "
-                "linked to the RMM named rmm, or to the only one (msp-toolkit client sync links it).",
+                "linked to the default RMM (msp-toolkit client sync links it), or several are configured and none is "
+                "the default: call one rmm, or set inventory.default_rmm.",
             )
         inventory = await ctx.get(Inventory)
         linked = (await inventory.client_links(ctx, [client_id])).get(client_id, {}).get(self.name)
@@ -154,15 +155,9 @@ class NinjaOneRMM(ConfiguredRMM):
     kind = "ninjaone"
 
 
-def default_rmm(toolkit: "MSPToolkit", name: str | None) -> RMMAdapter:
-    """Return the RMM of a name, the instance `rmm`, or the only one there is."""
+def configured_rmm(toolkit: "MSPToolkit", name: str | None) -> RMMAdapter:
+    """Return the RMM of a name, or the default one."""
     return ConfiguredRMM(toolkit, name)
-
-
-def default_instance(toolkit: Toolkit) -> str | None:
-    """Return the name of the default RMM instance: `rmm`, or the only one; None when there is no such one."""
-    names = [one.name for one in toolkit.instances(Role.RMM)]
-    return "rmm" if "rmm" in names else names[0] if len(names) == 1 else None
 
 
 def _named(toolkit: Toolkit, name: str | None, kind: str | None) -> str:
@@ -175,7 +170,7 @@ def _named(toolkit: Toolkit, name: str | None, kind: str | None) -> str:
                 message, suggestion=f"Choose one of: {', '.join(fitting) or 'none configured'}."
             )
         return name
-    default = default_instance(toolkit) if kind is None else None
+    default = default_rmm(toolkit) if kind is None else None
     if default or len(fitting) == 1:
         return default or fitting[0]
     if not fitting:
@@ -185,4 +180,8 @@ def _named(toolkit: Toolkit, name: str | None, kind: str | None) -> str:
             suggestion=f'Add [adapters.rmm] with kind = "{kind or "ninjaone"}" to the configuration.',
         )
     message = f"More than one RMM is configured: {', '.join(fitting)}."
-    raise InvalidParameters(message, suggestion=f"Name one: get_rmm_adapter({fitting[0]!r})")
+    raise InvalidParameters(
+        message,
+        suggestion=f"Name one: get_rmm_adapter({fitting[0]!r}); or make one the default: "
+        f'[inventory] default_rmm = "{fitting[0]}"',
+    )
