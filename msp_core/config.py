@@ -219,7 +219,7 @@ class Config:
         problems: list[Problem],
         warnings: list[str],
     ) -> Instance | None:
-        path = self._instance_path(name)
+        path = self.instance_path(name)
         kind = section.get("kind") if isinstance(section, Mapping) else None
         if not isinstance(kind, str):
             word = "provider" if path == "rmm" else "kind"
@@ -288,7 +288,8 @@ class Config:
         module, _, attribute = adapter.settings.partition(":")
         return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
 
-    def _instance_path(self, name: str) -> str:
+    def instance_path(self, name: str) -> str:
+        """Return where an adapter is written: `adapters.NAME`, `rmm` or its place in `backup.providers`."""
         return self._paths.get(name, f"adapters.{name}")
 
     def _fold_named_providers(self) -> None:

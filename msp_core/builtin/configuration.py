@@ -133,7 +133,8 @@ async def show(ctx: Context) -> Listing[Option]:
             Option(option=f"{base}.kind", value=instance.adapter.id, origin=instance.origin)
         )
         for path, value in _flat(plain(instance.settings), base):
-            found.append(Option(option=path, value=value, origin=instance.origin))
+            origin = _instance_origin(ctx, instance, path.removeprefix(f"{base}."))
+            found.append(Option(option=path, value=value, origin=origin))
     return Listing(items=tuple(found), total=len(found))
 
 
@@ -183,4 +184,15 @@ def _flat(value: Any, path: str) -> Iterable[tuple[str, Any]]:
 
 def _origin(ctx: Context, path: str) -> str:
     origins = ctx.toolkit.config.origins
-    return origins.get(path, "default")
+    return origins.get(path) or origins.get(f"{path}_env", "default")
+
+
+def _instance_origin(ctx: Context, instance: Instance, option: str) -> str:
+    """Return where an adapter's option comes from, be it written as the option or as `<option>_env`."""
+    config = ctx.toolkit.config
+    given = config.data.get("adapters", {}).get(instance.name, {})
+    first, dot, rest = option.partition(".")
+    word = next((one for one in (first, f"{first}_env") if one in given), None)
+    if word is None:
+        return "default"
+    return config.origin(f"{config.instance_path(instance.name)}.{word}{dot}{rest}")

@@ -11,9 +11,12 @@ import pytest
 from attrs import field, frozen, validators
 
 from msp_core.builtin import doctor
+from msp_core.config import Config
+from msp_core.environ import Environ
 from msp_core.errors import ConfigError, UnknownPlugin
 from msp_core.secrets import SecretRef
 from msp_core.testing import make_toolkit, run_cli
+from msp_core.testing.workspace import registry_of
 from msp_core.v1 import (
     Adapter,
     Credential,
@@ -24,6 +27,7 @@ from msp_core.v1 import (
     Settings,
     Status,
     StoreError,
+    Toolkit,
     hookimpl,
 )
 
@@ -49,6 +53,7 @@ class Options:
 
     url: Annotated[str, Doc("Where it is.")]
     key: SecretRef | None = None
+    page: int = 100
 
 
 async def fine(ctx: object) -> Iterable[Finding]:
@@ -175,6 +180,26 @@ async def test_config_show_tells_where_each_option_comes_from(tmp_path: Path) ->
     assert found["adapters.one.kind"] == ("double", "test")
     assert found["adapters.one.key"] == ("file:one/key", "test")
     assert listed.total == len(found)
+
+
+@pytest.mark.anyio
+async def test_config_show_tells_the_origin_of_each_option_of_an_adapter(tmp_path: Path) -> None:
+    """Only what was written comes from there: by any of its names, and from the layer that wins."""
+    config = {
+        "feature": {"password_env": "DB"},
+        "rmm": {"provider": "twin", "url": "u", "key_env": "RMM_API_KEY"},
+        "backup": {"providers": [{"name": "twin", "url": "u"}]},
+    }
+    layers = [("file", config), ("environment", {"rmm": {"url": "https://other.example"}})]
+    read = Config(None, tmp_path, Environ({}), layers)
+    async with Toolkit(read, registry_of(DOUBLE)) as made:
+        found = {one.option: one.origin for one in (await made.call("config.show")).items}
+    assert found["feature.password"] == "file"
+    assert found["adapters.rmm.url"] == "environment"
+    assert found["adapters.rmm.key"] == "file"
+    assert found["adapters.rmm.page"] == "default"
+    assert found["adapters.twin.url"] == "file"
+    assert found["adapters.twin.page"] == "default"
 
 
 @pytest.mark.anyio
