@@ -1,0 +1,1 @@
+"""Finds services that must not run on a client's machine."""

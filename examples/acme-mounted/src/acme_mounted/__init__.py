@@ -1,0 +1,1 @@
+"""Finds secrets in files, as Docker and Kubernetes mount them."""

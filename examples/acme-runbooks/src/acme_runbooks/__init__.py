@@ -1,0 +1,1 @@
+"""Gives runbooks to people and to agents."""

@@ -1,0 +1,1 @@
+"""Reads clients and devices from a spreadsheet, as an RMM would."""

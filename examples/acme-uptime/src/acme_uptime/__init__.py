@@ -1,0 +1,1 @@
+"""Reads how long this machine has been up, and judges it."""

@@ -1,0 +1,1 @@
+"""Wakes machines over the network."""
