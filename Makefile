@@ -120,7 +120,7 @@ changelog: $(SYNCED) ## turn news fragments into a CHANGELOG (IN=, NAME=, VERSIO
 bench: $(SYNCED) ## ours against the floor, one table
 	@$(BIN)/python -m benchmarks
 
-check: lint types layers docs cover kills wheels templates ways ## everything CI runs (under 45 minutes)
+check: lint types layers docs cover kills wheels templates lowest ways ## everything CI runs (under 45 minutes)
 
 clean: ## remove the environment, caches and builds
 	rm -rf $(VENV) .cache build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

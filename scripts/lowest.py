@@ -1,4 +1,7 @@
-"""Run the tests once with the lowest versions that the distributions say they allow."""
+"""Run the tests once with the lowest versions that the distributions say they allow.
+
+Run: `python scripts/lowest.py [PYTEST WORDS...]`, such as a file and `-x`, to try a part.
+"""
 
 import subprocess
 import sys
@@ -27,10 +30,12 @@ def main() -> int:
             if "test" in declared.get("dependency-groups", {}):
                 install += ["--group", f"{project}:test"]
         subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, folder], check=True)
+        install += ["pytest-xdist>=3.8"]
         # Away from the root, whose exact pins would hold here too
         subprocess.run(install, cwd=folder, check=True)
         tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", FAST]
-        return subprocess.run(tests, cwd=ROOT, check=False).returncode
+        words = sys.argv[1:] or ["-n", "2"]
+        return subprocess.run([*tests, *words], cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -186,7 +186,14 @@ def _merge(folder: Path) -> None:
 
 
 def _status(folder: Path) -> list[str]:
-    plain = ["-c", "status.relativePaths=true", "-c", "core.quotePath=false", "-c", "color.ui=false"]
+    plain = [
+        "-c",
+        "status.relativePaths=true",
+        "-c",
+        "core.quotePath=false",
+        "-c",
+        "color.ui=false",
+    ]
     words = ["git", *plain, "status", "--short", "--untracked-files=all", "."]
     return subprocess.run(
         words, cwd=folder, capture_output=True, text=True, check=True

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from xml.etree import ElementTree as ET
@@ -19,6 +19,7 @@ from msp_core.v1 import (
     Context,
     Display,
     Doc,
+    Mode,
     Param,
     PluginError,
     Role,
@@ -125,28 +126,41 @@ def _parts(
         if offered[kind]:
             found = True
             yield class_, []
-    if any(one.adapter is None for one in offered[Source]):
+    for class_ in _sources(offered[Source], None):
         found = True
-        yield "SourceConformance", []
-    read = {one.adapter for one in offered[Source]}
+        yield class_, []
     for adapter in offered[Adapter]:
-        body = _backend(adapter.id)
-        if body is None and adapter.role is not Role.RMM:
+        cases = _ADAPTERS.get(adapter.role)
+        if cases is None:
             continue  # there are no cases for this role yet
+        body = _backend(adapter.id)
         if body is None:
             reason = "no backend: declare one as entry point msp_toolkit.backends"
             untried.append(
                 Case(case=f"adapter {adapter.id}", outcome=Status.UNKNOWN, reason=reason)
             )
             continue
-        if adapter.role is Role.RMM:
-            found = True
-            yield "RmmAdapterConformance", [f"kind = {adapter.id!r}", *body]
-        if adapter.id in read:
-            found = True
-            yield "SourceConformance", [f"kind = {adapter.id!r}", *body]
+        found = True
+        for class_ in (cases, *_sources(offered[Source], adapter.id)):
+            yield class_, [f"kind = {adapter.id!r}", *body]
     if not found:
         yield "PluginConformance", []
+
+
+_ADAPTERS = {
+    Role.RMM: "RmmAdapterConformance",
+    Role.HOST: "MachineConformance",
+    Role.TRANSPORT: "MachineConformance",
+}
+
+
+def _sources(offered: Sequence[Source], adapter: str | None) -> Iterator[str]:
+    """Yield the classes for the sources of an adapter kind, or of none."""
+    modes = {one.mode for one in offered if one.adapter == adapter}
+    if modes - {Mode.PROBE}:
+        yield "SourceConformance"
+    if Mode.PROBE in modes:
+        yield "ProbeSourceConformance"
 
 
 def _backend(kind: str) -> list[str] | None:

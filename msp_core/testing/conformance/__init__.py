@@ -14,7 +14,9 @@ class TestConformance(CheckConformance):
 from msp_core.testing.conformance.adapter import SourceConformance
 from msp_core.testing.conformance.backend import DeviceTruth, FieldNames, RmmBackend, RmmTruth
 from msp_core.testing.conformance.check import CheckConformance
+from msp_core.testing.conformance.machine import MachineBackend, MachineConformance
 from msp_core.testing.conformance.plugin import PluginConformance
+from msp_core.testing.conformance.probe import ProbeSourceConformance
 from msp_core.testing.conformance.rmm import RmmAdapterConformance
 from msp_core.testing.conformance.secret import SecretProviderConformance
 from msp_core.testing.conformance.tool import ToolConformance
@@ -23,7 +25,10 @@ __all__ = [
     "CheckConformance",
     "DeviceTruth",
     "FieldNames",
+    "MachineBackend",
+    "MachineConformance",
     "PluginConformance",
+    "ProbeSourceConformance",
     "RmmAdapterConformance",
     "RmmBackend",
     "RmmTruth",

@@ -14,6 +14,7 @@ from msp_core.facts import Missing, Observation, ProbeFacts
 from msp_core.model import Device
 from msp_core.records import FactQuery, Mode, Source, Target
 from msp_core.testing.conformance.backend import RmmBackend
+from msp_core.testing.conformance.machine import MachineBackend, open_machine
 from msp_core.testing.conformance.plugin import PluginConformance
 from msp_core.testing.conformance.rig import Rig, open_rig, target
 from msp_core.testing.nouns import fake_device
@@ -37,12 +38,13 @@ class Asked:
 class SourceConformance(PluginConformance):
     """What every source of facts must do.
 
-    For the sources of an adapter kind set `backend` as for `RmmAdapterConformance`, and `kind`; sources that read from
-    where the toolkit runs need neither.
+    For the sources of an adapter kind set `backend` as for `RmmAdapterConformance` or `MachineConformance`, and `kind`;
+    sources that read from where the toolkit runs need neither.
     """
 
-    backend: ClassVar[Callable[[], RmmBackend] | None] = None
+    backend: ClassVar[Callable[[], RmmBackend | MachineBackend] | None] = None
     kind: ClassVar[str] = ""
+    probes: ClassVar[bool] = False
 
     @pytest.fixture
     def anyio_backend(self) -> str:
@@ -59,7 +61,21 @@ class SourceConformance(PluginConformance):
                 targets = tuple(Target(one, None) for one in ours)
                 yield Asked(toolkit=toolkit, ctx=toolkit.context(), adapter=None, targets=targets)
             return
-        async with open_rig(self.plugin, self.kind or self.plugin, backend(), tmp_path) as rig:
+        kind, made = self.kind or self.plugin, backend()
+        if hasattr(made, "elsewhere"):
+            async with open_machine(self.plugin, kind, made, tmp_path) as machine:
+                ids = (made.external_id, made.elsewhere)
+                yield Asked(
+                    toolkit=machine.toolkit,
+                    ctx=machine.ctx,
+                    adapter=machine.adapter,
+                    targets=tuple(
+                        Target(fake_device(name), id)
+                        for name, id in zip(("PC", "ELSEWHERE"), ids, strict=True)
+                    ),
+                )
+            return
+        async with open_rig(self.plugin, kind, made, tmp_path) as rig:
             devices = await rig.devices()
             yield Asked(
                 toolkit=rig.toolkit,
@@ -81,7 +97,7 @@ class SourceConformance(PluginConformance):
             for one in asked.toolkit.registry.records(Source)
             if asked.toolkit.registry.plugin_of(one) == self.plugin
             and one.adapter in kinds
-            and one.mode is not Mode.PROBE
+            and (one.mode is Mode.PROBE) is self.probes
         ]
 
     def _facts(self, asked: Asked, source: Source) -> frozenset[type]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -184,12 +184,25 @@ def target(device: VendorDevice) -> Target:
     return Target(ours, device.external_id)
 
 
+@contextlib.contextmanager
+def everything_logged() -> Iterator[Records]:
+    """Keep every log record there is meanwhile."""
+    log, root = Records(), logging.getLogger()
+    level = root.level
+    root.addHandler(log)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield log
+    finally:
+        root.removeHandler(log)
+        root.setLevel(level)
+
+
 @contextlib.asynccontextmanager
 async def open_rig(plugin: str, kind: str, backend: RmmBackend, folder: Path) -> AsyncIterator[Rig]:
     """Start the backend and build the adapter."""
     await backend.start()
-    log, waits = Records(), []
-    root, level = logging.getLogger(), logging.getLogger().level
+    waits: list[float] = []
     real_sleep = asyncio.sleep
 
     async def sleep(delay: float, result: Any = None) -> Any:
@@ -197,32 +210,26 @@ async def open_rig(plugin: str, kind: str, backend: RmmBackend, folder: Path) ->
         waits.append(delay)
         return await real_sleep(min(delay, 0.02), result)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asyncio, "sleep", sleep)
-        root.addHandler(log)
-        root.setLevel(logging.DEBUG)
-        try:
-            async with FaultyVendor(backend.answer) as vendor:
-                toolkit = make(plugin, kind, backend, folder, vendor.url)
-                async with toolkit:
-                    instance = toolkit.instance(INSTANCE)
-                    record = instance.adapter
-                    adapter = await toolkit.adapter(INSTANCE)
-                    yield Rig(
-                        plugin=plugin,
-                        record=record,
-                        backend=backend,
-                        vendor=vendor,
-                        toolkit=toolkit,
-                        adapter=adapter,
-                        ctx=toolkit.context(),
-                        log=log,
-                        waits=waits,
-                    )
-        finally:
-            root.removeHandler(log)
-            root.setLevel(level)
-            await backend.stop()
+    try:
+        with pytest.MonkeyPatch.context() as patch, everything_logged() as log:
+            patch.setattr(asyncio, "sleep", sleep)
+            async with (
+                FaultyVendor(backend.answer) as vendor,
+                make(plugin, kind, backend, folder, vendor.url) as toolkit,
+            ):
+                yield Rig(
+                    plugin=plugin,
+                    record=toolkit.instance(INSTANCE).adapter,
+                    backend=backend,
+                    vendor=vendor,
+                    toolkit=toolkit,
+                    adapter=await toolkit.adapter(INSTANCE),
+                    ctx=toolkit.context(),
+                    log=log,
+                    waits=waits,
+                )
+    finally:
+        await backend.stop()
 
 
 def make(
@@ -234,15 +241,25 @@ def make(
     secrets: dict[str, str] | None = None,
 ) -> Toolkit:
     """Return a toolkit with one instance of the adapter kind that asks `url`."""
-    section = {"kind": kind, **backend.config}
+    config = dict(backend.config)
     if backend.url_field:
-        section[backend.url_field] = url
-    given = backend.secrets if secrets is None else secrets
-    env = {f"{INSTANCE}_{name}".upper(): value for name, value in given.items()}
+        config[backend.url_field] = url
+    return subject(plugin, kind, folder, config, backend.secrets if secrets is None else secrets)
+
+
+def subject(
+    plugin: str,
+    kind: str,
+    folder: Path,
+    config: Mapping[str, Any],
+    secrets: Mapping[str, str],
+) -> Toolkit:
+    """Return a toolkit with one instance of the adapter kind, its credentials in the environment."""
+    env = {f"{INSTANCE}_{name}".upper(): value for name, value in secrets.items()}
     return toolkit_for(
         plugin,
         folder,
-        config={"adapters": {INSTANCE: section}},
+        config={"adapters": {INSTANCE: {"kind": kind, **config}}},
         env={"PATH": os.environ.get("PATH", ""), **env},
         clock=FixedClock(),
     )

@@ -1,6 +1,10 @@
 """The cases every RMM adapter and every source of facts must pass."""
 
-from msp_core.testing.conformance import RmmAdapterConformance, SourceConformance
+from msp_core.testing.conformance import (
+    ProbeSourceConformance,
+    RmmAdapterConformance,
+    SourceConformance,
+)
 from msp_lab.conformance import NinjaOne
 
 
@@ -12,5 +16,11 @@ class TestAdapter(RmmAdapterConformance):
 
 class TestSources(SourceConformance):
     """Its sources of facts."""
+
+    plugin, kind, backend = "rmm-ninjaone", "ninjaone", NinjaOne
+
+
+class TestProbes(ProbeSourceConformance):
+    """The source that runs a script on a device."""
 
     plugin, kind, backend = "rmm-ninjaone", "ninjaone", NinjaOne

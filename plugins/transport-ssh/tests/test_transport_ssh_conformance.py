@@ -1,9 +1,16 @@
 """The cases every plugin of this kind must pass."""
 
-from msp_core.testing.conformance import PluginConformance
+from msp_core.testing.conformance import MachineConformance, SourceConformance
+from msp_transport_ssh.conformance import OpenServer
 
 
-class TestConformance(PluginConformance):
-    """What every plugin must do."""
+class TestAdapter(MachineConformance):
+    """What every transport must do."""
 
-    plugin = "transport-ssh"
+    plugin, kind, backend = "transport-ssh", "ssh", OpenServer
+
+
+class TestSources(SourceConformance):
+    """What every source of facts must do."""
+
+    plugin, kind, backend = "transport-ssh", "ssh", OpenServer
