@@ -13,6 +13,8 @@ import pytest
 
 from msp_core.v1 import Migrations, StoreError
 from msp_store.api import IntegerField, Model, TextField
+from msp_store.databases import SqliteTarget
+from msp_store.engine import DatabaseStore
 from msp_store.testing import open_store, postgresql_server
 
 pytestmark = pytest.mark.anyio
@@ -215,6 +217,92 @@ async def test_a_folder_that_may_not_be_written(tmp_path):
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) <= {"read-only", "unreachable"}
     assert len(done.stdout.split()) == 2
+
+
+async def test_what_may_not_be_written_can_be_read(tmp_path):
+    """Where the folder is read-only, reads work and see later changes; a write says why it cannot."""
+    path = tmp_path / "x.db"
+    store = open_store(path)
+    await store.write(lambda tx: tx.emit("a", {}))
+    await store.aclose()
+    program = textwrap.dedent(
+        """
+        import asyncio, ctypes, os, sys
+        libc = ctypes.CDLL(None)
+        for capability in (1, 2):  # root without the right to pass over permissions; nobody else has it
+            libc.prctl(24, capability, 0, 0, 0)
+        if len(sys.argv) == 2:
+            os.execv(sys.executable, [sys.executable, "-c", os.environ["PROGRAM"], sys.argv[1], "go"])
+        from msp_core.v1 import StoreError
+        from msp_store.testing import open_store
+        def names(tx):
+            return [name for (name,) in tx.db.execute_sql("SELECT name FROM outbox ORDER BY id")]
+        async def main():
+            store = open_store(sys.argv[1])
+            print(await store.read(names), flush=True)
+            sys.stdin.readline()
+            print(await store.read(names))
+            try:
+                await store.write(lambda tx: tx.emit("b", {}))
+            except StoreError as error:
+                print(error.details["reason"], error.code)
+            await store.aclose()
+        asyncio.run(main())
+        """
+    )
+    path.chmod(0o444)
+    tmp_path.chmod(0o555)
+    try:
+        with subprocess.Popen(  # noqa: ASYNC220, the loop has nothing else to do
+            [sys.executable, "-c", program, path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PROGRAM": program},
+        ) as reader:
+            assert reader.stdout.readline() == "['a']\n", reader.stderr.read()
+            path.chmod(0o644)
+            tmp_path.chmod(0o755)
+            again = open_store(path)
+            await again.write(lambda tx: tx.emit("c", {}))
+            await again.aclose()
+            path.chmod(0o444)
+            tmp_path.chmod(0o555)
+            out, err = reader.communicate("\n", timeout=60)
+    finally:
+        tmp_path.chmod(0o755)
+    assert out.splitlines() == ["['a', 'c']", "read-only STORE_UNAVAILABLE"], err
+
+
+async def test_a_file_that_vanishes_is_not_made_again(tmp_path):
+    """A database removed or replaced while it is used, or between two runs, is an error with its name."""
+    path, mark = tmp_path / "x.db", tmp_path / "mark"
+    target = SqliteTarget(path=path, mark=mark)
+    records = [Migrations(id="store", package="msp_store.migrations")]
+    store = DatabaseStore(target, records)
+    await store.write(lambda tx: tx.emit("a", {}))
+    kept = path.rename(tmp_path / "kept.db")
+    for attempt in (store.write(names), store.read(names)):
+        error = await failing(attempt)
+        assert error.details["reason"] == "missing"
+        assert str(path) in error.message
+        assert "db upgrade --create" in error.suggestion
+    assert not path.exists()
+    path.write_bytes(kept.read_bytes())
+    assert (await failing(store.write(names))).details["reason"] == "missing"
+    await store.aclose()
+    path.unlink()
+    later = DatabaseStore(target, records)
+    for attempt in (later.read(names), later.pending(), later.upgrade()):
+        assert (await failing(attempt)).details["reason"] == "missing"
+    assert not path.exists()
+    assert await later.upgrade(anew=True)
+    assert await later.read(names) == []
+    await later.aclose()
+    moved = DatabaseStore(SqliteTarget(path=tmp_path / "other.db", mark=mark), records)
+    assert await moved.read(names) == []
+    await moved.aclose()
 
 
 async def test_a_database_from_a_newer_version(each_store):

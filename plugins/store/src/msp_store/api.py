@@ -105,7 +105,7 @@ class Store(Protocol):
     """The database of one toolkit. Opened, and brought up to date, by the first read or write.
 
     Every failure of the database is a StoreError whose `details["reason"]` is one word: `busy`, `full`, `unreachable`,
-    `newer`, `not-a-database`, `corrupt`, `read-only`, `uncertain`, `refused`, `driver` or `nested`.
+    `newer`, `missing`, `not-a-database`, `corrupt`, `read-only`, `uncertain`, `refused`, `driver` or `nested`.
     """
 
     @property

@@ -1,11 +1,14 @@
 """The two databases: how to connect, begin, and write many rows."""
 
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from attrs import frozen
 
+from msp_store import failures
 from msp_store.drivers import load_psycopg, peewee
 
 _WRITERS_LOCK = 0x6D73705F777269  # "msp_wri": one writer at a time on PostgreSQL, as on SQLite
@@ -28,9 +31,23 @@ class Target(Protocol):
         """Return a peewee database whose connections (one per thread) are opened on first use."""
         ...
 
+    def is_new(self) -> bool:
+        """Tell whether it has to be made first; raise StoreError where it was made and is gone."""
+        ...
+
+    def make(self, *, anew: bool = False) -> None:
+        """Make it where it is new; with `anew` also where it is gone."""
+        ...
+
+    def remember(self) -> None:
+        """Note that it was made."""
+        ...
+
 
 class _SqliteDatabase(peewee.SqliteDatabase):  # type: ignore[misc]
-    def __init__(self, path: str, *, writer: bool, busy_timeout_s: float) -> None:
+    """A file that is there: connecting never makes one, and one that was removed or replaced is an error."""
+
+    def __init__(self, path: Path, *, writer: bool, busy_timeout_s: float) -> None:
         pragmas: list[tuple[str, Any]] = [
             ("busy_timeout", int(busy_timeout_s * 1000)),
             (
@@ -46,9 +63,52 @@ class _SqliteDatabase(peewee.SqliteDatabase):  # type: ignore[misc]
         else:
             pragmas += [("query_only", 1)]
         self._begin_sql = "BEGIN IMMEDIATE" if writer else "BEGIN"
-        super().__init__(path, pragmas=pragmas, timeout=busy_timeout_s)
+        self._path = path
+        self._writer = writer
+        self._file: tuple[int, int] | None = None
+        address = path.absolute().as_uri() + "?mode=rw"
+        super().__init__(address, pragmas=pragmas, timeout=busy_timeout_s, uri=True)
+
+    def _connect(self) -> Any:
+        self._look()
+        self._state.frozen = None
+        try:
+            return super()._connect()  # setting the size of the cache reads the file
+        except sqlite3.OperationalError as error:
+            code = error.sqlite_errorname
+            if self._writer or not code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+                raise
+            return self._connect_frozen()
+
+    def _connect_frozen(self) -> Any:
+        """Read a file beside which this user may not make the files that WAL needs.
+
+        It is taken for unchanging while it is read; a change is seen before the next transaction.
+        """
+        log = self._path.with_name(self._path.name + "-wal")
+        if log.exists() and log.stat().st_size:
+            raise failures.unmerged(str(self._path))
+        self._state.frozen = self._path.stat().st_mtime_ns
+        connection = sqlite3.connect(
+            self._path.absolute().as_uri() + "?mode=ro&immutable=1",
+            uri=True, isolation_level=None, timeout=self._timeout,
+        )  # fmt: skip
+        self._add_conn_hooks(connection)
+        return connection
+
+    def _look(self) -> None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            raise failures.gone(str(self._path)) from None
+        file = (found.st_dev, found.st_ino)
+        if self._file is None:
+            self._file = file
+        elif file != self._file:
+            raise failures.gone(str(self._path))
 
     def begin_whole(self) -> None:
+        self._look()
         self.execute_sql(self._begin_sql)
 
     def rollback(self) -> None:
@@ -57,14 +117,16 @@ class _SqliteDatabase(peewee.SqliteDatabase):  # type: ignore[misc]
             super().rollback()
 
     def is_broken(self) -> bool:
-        return False
+        frozen = getattr(self._state, "frozen", None)
+        return frozen is not None and frozen != self._path.stat().st_mtime_ns
 
 
 @frozen(kw_only=True)
 class SqliteTarget:
-    """A SQLite file."""
+    """A SQLite file. `mark` notes that it was made, so that one that vanished is not taken for a new one."""
 
     path: Path
+    mark: Path | None = None
     busy_timeout_s: float = 30.0
     dialect: Literal["sqlite"] = "sqlite"
 
@@ -74,13 +136,43 @@ class SqliteTarget:
         return str(self.path)
 
     def open(self, *, writer: bool) -> Any:
-        """Open the file, made with its folder by the writer."""
-        if writer:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            if not self.path.exists():
+        """Open the file, which is there."""
+        return _SqliteDatabase(self.path, writer=writer, busy_timeout_s=self.busy_timeout_s)
+
+    def is_new(self) -> bool:
+        """Tell whether the file has to be made first; raise StoreError where it was made and is gone."""
+        try:
+            if self.path.exists():
+                return False
+            if self._made() == self.where:
+                raise failures.gone(self.where)
+        except OSError as error:
+            raise failures.translate(error, self.where) from error
+        return True
+
+    def make(self, *, anew: bool = False) -> None:
+        """Make an empty file with its folder where it is new; with `anew` also where it is gone."""
+        if anew or self.is_new():
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
                 # For this user alone: it holds what every client's machines are called and how they are.
                 self.path.touch(mode=0o600)
-        return _SqliteDatabase(str(self.path), writer=writer, busy_timeout_s=self.busy_timeout_s)
+            except OSError as error:
+                raise failures.translate(error, self.where) from error
+
+    def remember(self) -> None:
+        """Note that the file was made."""
+        if self.mark is not None and self._made() != self.where:
+            # Without the note only a file that vanishes is taken for a new one
+            with suppress(OSError):
+                self.mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self.mark.write_text(self.where, encoding="utf-8")
+
+    def _made(self) -> str:
+        try:
+            return self.mark.read_text(encoding="utf-8") if self.mark is not None else ""
+        except (OSError, ValueError):
+            return ""
 
 
 class _PostgresqlDatabase(peewee.PostgresqlDatabase):  # type: ignore[misc]
@@ -155,6 +247,16 @@ class PostgresqlTarget:
         """Prepare connections to the server."""
         load_psycopg()
         return _PostgresqlDatabase(self.conninfo, writer=writer, busy_timeout_s=self.busy_timeout_s)
+
+    def is_new(self) -> bool:
+        """Never: the server's administrator makes it."""
+        return False
+
+    def make(self, *, anew: bool = False) -> None:
+        """Do nothing."""
+
+    def remember(self) -> None:
+        """Do nothing."""
 
 
 def conninfo_of(url: str) -> dict[str, Any]:

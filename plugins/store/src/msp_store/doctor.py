@@ -1,5 +1,6 @@
 """What `doctor` says about the database."""
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
@@ -42,6 +43,15 @@ async def check(ctx: "Context") -> Iterable[Finding]:
                 status=Status.WARNING,
                 message=f"{len(pending)} changes to its tables are pending",
                 fix="Run: msp-toolkit db upgrade",
+            )
+        )
+    path = getattr(store.target, "path", None)
+    if path is not None and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        findings.append(
+            Finding(
+                status=Status.WARNING,
+                message="This user may read the database and not write it: nothing can be recorded",
+                fix="Give this user write permission for the file and its folder",
             )
         )
     return [*findings, *_room(found), *_events(found)]

@@ -92,11 +92,17 @@ class DatabaseStore:
             await self.upgrade()
         self._ready = True
 
-    async def upgrade(self) -> tuple[Upgrade, ...]:
-        """Apply what is missing, each step in a transaction of its own; return all steps this store has taken."""
+    async def upgrade(self, *, anew: bool = False) -> tuple[Upgrade, ...]:
+        """Apply what is missing, each step in a transaction of its own; return all steps this store has taken.
+
+        With `anew` an empty database takes the place of one that is gone.
+        """
+        self.target.make(anew=anew)
         for step in self.ledger.steps:
             if await self.write_raw(partial(self.ledger.apply, step)):
                 self._taken.append(step)
+        if self._taken:
+            self.target.remember()
         return tuple(self._taken)
 
     async def pending(self) -> tuple[Upgrade, ...]:
@@ -106,12 +112,8 @@ class DatabaseStore:
         return await self.read_raw(self.ledger.pending)
 
     def is_new(self) -> bool:
-        """Tell whether the file of a SQLite database does not exist yet."""
-        path = getattr(self.target, "path", None)
-        try:
-            return path is not None and not path.exists()
-        except OSError as error:
-            raise failures.translate(error, self.target.where) from error
+        """Tell whether the database has to be made first; raise StoreError where it was made and is gone."""
+        return self.target.is_new()
 
     async def aclose(self) -> None:
         """Finish what is running and close every connection."""

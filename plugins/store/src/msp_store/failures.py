@@ -174,6 +174,25 @@ def newer(plugin: str, names: list[str], where: str) -> StoreError:
     )
 
 
+def gone(where: str) -> StoreError:
+    """Say that a database file that was there has been removed or replaced."""
+    return StoreError(
+        f"The database file was there and is gone, or another is in its place: {where}",
+        suggestion="Put it back from a backup and run this again; "
+        "to begin with an empty one: msp-toolkit db upgrade --create",
+        reason="missing",
+    )
+
+
+def unmerged(where: str) -> StoreError:
+    """Say that what was recorded last stands in a log that this user may not merge."""
+    return StoreError(
+        f"The database was not closed properly, and this user may not mend it: {where}",
+        suggestion="Run any msp-toolkit command as a user who may write the file and its folder",
+        reason="read-only",
+    )
+
+
 def nested(verb: str) -> StoreError:
     """Say that a read or write was started inside another one."""
     details: dict[str, Any] = {"reason": "nested"}

@@ -28,7 +28,9 @@ async def _target(toolkit: "Toolkit", settings: DatabaseSettings) -> Target:
     if settings.type is DatabaseKind.SQLITE:
         toolkit.require_workspace()
         return SqliteTarget(
-            path=toolkit.root / settings.path, busy_timeout_s=settings.busy_timeout_s
+            path=toolkit.root / settings.path,
+            mark=toolkit.config.state_dir / "database",
+            busy_timeout_s=settings.busy_timeout_s,
         )
     password = await asyncio.to_thread(_password, toolkit, settings)
     return PostgresqlTarget(

@@ -183,10 +183,14 @@ async def status(ctx: Context) -> DatabaseStatus:
     )
 
 
-async def upgrade(ctx: Context) -> UpgradeReport:
+async def upgrade(
+    ctx: Context,
+    *,
+    create: Annotated[bool, Doc("Begin with an empty database where the file is gone.")] = False,
+) -> UpgradeReport:
     """Apply the pending changes to the tables. Other commands do so by themselves; this shows what was done."""
     store = await _store(ctx)
-    steps = await store.upgrade() if ctx.records else await store.pending()
+    steps = await store.upgrade(anew=create) if ctx.records else await store.pending()
     return UpgradeReport(
         steps=tuple(Step(plugin=step.plugin, name=step.name) for step in steps),
         dry_run=not ctx.records,
