@@ -13,22 +13,32 @@ from msp_store.api import Tx
 
 COLUMNS = tuple(field.name for field in AuditRow.__attrs_attrs__)
 _FIELDS = tuple(getattr(AuditTable, name) for name in COLUMNS)
+_HEAD = "SELECT seq, hash FROM audit_head WHERE id = 1"
+_INSERT = f"INSERT INTO audit ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+_FIRST = "INSERT INTO audit_head (seq, hash, id) VALUES (?, ?, 1)"
+_NEXT = "UPDATE audit_head SET seq = ?, hash = ? WHERE id = 1"
 _PAGE = 2_000
 _TARGETS = ("device", "client", "client_id")
 _LONGEST = 20_000
 
 
 def append(tx: Tx, values: Mapping[str, Any]) -> None:
-    """Add a row behind the last one; the writer runs alone, so the number and the hash are the next ones."""
-    head = AuditHead.get_or_none(AuditHead.id == 1)
-    seq, previous = (head.seq + 1, head.hash) if head else (1, "")
+    """Add a row behind the last one; the writer runs alone, so the number and the hash are the next ones.
+
+    Written by hand: every call pays for it.
+    """
+    head = _execute(tx, _HEAD).fetchone()
+    seq, previous = (head[0] + 1, head[1]) if head else (1, "")
     row = {"seq": seq, "at": tx.now, "previous": previous, **values}
     row["hash"] = digest(row)
-    AuditTable.insert(**row).execute()
-    if head is None:
-        AuditHead.insert(id=1, seq=seq, hash=row["hash"]).execute()
-    else:
-        AuditHead.update(seq=seq, hash=row["hash"]).where(AuditHead.id == 1).execute()
+    stored = {**row, "at": AuditTable.at.db_value(tx.now)}
+    _execute(tx, _INSERT, [stored[name] for name in COLUMNS])
+    _execute(tx, _NEXT if head else _FIRST, (seq, row["hash"]))
+
+
+def _execute(tx: Tx, sql: str, values: Sequence[Any] = ()) -> Any:
+    database: Any = tx.db
+    return database.execute_sql(sql if tx.dialect == "sqlite" else sql.replace("?", "%s"), values)
 
 
 def digest(row: Mapping[str, Any]) -> str:

@@ -64,12 +64,15 @@ class AccessGuard:
         if not left and not _is_audited(call, outcome):
             return
         chain, journal = _module("chain"), _module("journal")
+        row = chain.call_row(call, outcome)
 
         def write(tx: "Tx") -> None:
-            journal.abandon(left)
-            chain.append(tx, chain.call_row(call, outcome))
+            if left:
+                journal.abandon(left)
+            chain.append(tx, row)
 
-        await self._write(write)
+        # What a call read or noted is as true after a power cut that took its row; what it changed must not be.
+        await self._write(write, sync=bool(left) or call.effect >= Effect.CHANGE)
 
     async def begin_change(self, call: Call, change: Change) -> ChangeState:
         """Commit the intention to change something, with its row in the audit trail."""
@@ -127,10 +130,10 @@ class AccessGuard:
         if used == "approved":
             self._approved.add(call.correlation_id)
 
-    async def _write(self, fn: Callable[["Tx"], T]) -> T:
+    async def _write(self, fn: Callable[["Tx"], T], *, sync: bool = True) -> T:
         from msp_store.api import Store
 
-        return await (await self._toolkit.get(Store)).write(fn)
+        return await (await self._toolkit.get(Store)).write(fn, sync=sync)
 
 
 def _exceeds(limits: Policy, change: Change, journal: Any) -> str:

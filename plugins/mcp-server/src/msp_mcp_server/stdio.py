@@ -1,13 +1,160 @@
-"""Serve one agent over this process's standard streams."""
+"""Serve one agent over this process's standard streams.
 
+The SDK's own transport moves every line through a thread and two queues, which is most of what a call costs there.
+Where both streams are pipes or sockets, as programs that start servers make them, the event loop reads and writes them.
+"""
+
+import asyncio
+import os
+import select
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, Self
+
+import anyio
+import mcp_types as types
 from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
 
 from msp_mcp_server.desk import Desk
 from msp_mcp_server.server import build
+
+LONGEST_LINE = 64 * 1024 * 1024
+"""What is longer is no message of an agent's; it is answered as a broken one, and skipped."""
+_AT_ONCE = 4096
+"""What a pipe that is ready takes without making us wait (PIPE_BUF)."""
 
 
 async def serve(desk: Desk) -> None:
     """Serve until the agent closes the stream; while serving, stray output goes to stderr."""
     server = build(desk)
-    async with stdio_server() as (reader, writer):
+    streams: AbstractAsyncContextManager[Any] = pipes() if _are_pipes() else stdio_server()
+    async with streams as (reader, writer):
         await server.run(reader, writer, server.create_initialization_options())
+
+
+def _are_pipes() -> bool:
+    if os.name != "posix":
+        return False
+    try:
+        modes = [os.fstat(fd).st_mode for fd in (0, 1)]
+    except OSError:
+        return False
+    return all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
+
+
+@asynccontextmanager
+async def pipes() -> AsyncIterator[tuple["Reader", "Writer"]]:
+    """Take the standard streams for the protocol alone."""
+    with _taken(0, os.open(os.devnull, os.O_RDONLY)) as inward, _taken(1, os.dup(2)) as outward:
+        lines = asyncio.StreamReader(limit=LONGEST_LINE)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), os.fdopen(os.dup(inward), "rb", 0)
+        )
+        try:
+            yield Reader(lines), Writer(outward)
+        finally:
+            transport.close()
+
+
+@contextmanager
+def _taken(fd: int, instead: int) -> Iterator[int]:
+    """Put something else in the place of a stream, and give the stream itself under another number."""
+    mine = os.dup(fd)
+    os.dup2(instead, fd)
+    os.close(instead)
+    try:
+        yield mine
+    finally:
+        os.dup2(mine, fd)
+        os.close(mine)
+
+
+class _Stream:
+    async def aclose(self) -> None:
+        """Nothing is held; the process's streams end with it."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class Reader(_Stream):
+    """Messages, one on each line; a line that is none comes as the exception."""
+
+    def __init__(self, lines: asyncio.StreamReader) -> None:
+        self._lines = lines
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def receive(self) -> SessionMessage | Exception:
+        """Return the next message."""
+        try:
+            line = await self._lines.readline()
+        except ValueError as error:  # longer than anything an agent sends
+            return error
+        if not line:
+            raise anyio.EndOfStream
+        try:
+            text = line.decode("utf-8", "replace")
+            return SessionMessage(types.jsonrpc_message_adapter.validate_json(text, by_name=False))
+        except ValueError as error:
+            return error
+
+
+class Writer(_Stream):
+    """Writes messages in whole, also when the call that sends one is cancelled; waits for an agent that is slow."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._left = bytearray()
+        self._flushing: asyncio.Task[None] | None = None
+        self._ready = select.poll()
+        self._ready.register(fd, select.POLLOUT)
+
+    async def send(self, item: SessionMessage) -> None:
+        """Send a message; BrokenResourceError where nobody reads any more."""
+        text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        self._left += text.encode() + b"\n"
+        if self._flushing is None:
+            self._write()
+            if not self._left:
+                return
+            self._flushing = asyncio.ensure_future(self._flush())
+        await asyncio.shield(self._flushing)
+
+    async def aclose(self) -> None:
+        """Wait until what was sent is written."""
+        if self._flushing is not None:
+            await asyncio.wait({self._flushing})
+
+    async def _flush(self) -> None:
+        try:
+            while self._left:
+                await anyio.wait_writable(self._fd)
+                self._write()
+        finally:
+            self._flushing = None
+
+    def _write(self) -> None:
+        """Write as much as goes without waiting: the stream may be shared, so it stays as blocking as it is."""
+        done = 0
+        try:
+            while done < len(self._left) and self._ready.poll(0):
+                done += os.write(self._fd, self._left[done : done + _AT_ONCE])
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._left.clear()
+            raise anyio.BrokenResourceError from error
+        del self._left[:done]

@@ -1,6 +1,7 @@
 """The two databases: how to connect, begin, and write many rows."""
 
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,8 @@ from attrs import frozen
 from msp_store import failures
 from msp_store.drivers import load_psycopg, peewee
 
+_SYNC_EVERY_S = 1.0
+"""A commit that need not be synced is, where none was for so long: a power cut takes no more than that."""
 _WRITERS_LOCK = 0x6D73705F777269  # "msp_wri": one writer at a time on PostgreSQL, as on SQLite
 
 
@@ -58,7 +61,8 @@ class _SqliteDatabase(peewee.SqliteDatabase):  # type: ignore[misc]
         ]
         if writer:
             # FULL: what a caller was told is recorded also survives a power cut, at one fsync per commit. The journal
-            # of changes depends on it: a change whose intention was forgotten would be applied twice.
+            # of changes depends on it: a change whose intention was forgotten would be applied twice. Only a write
+            # that says it need not be synced is not, and then at most for a second.
             pragmas += [("journal_mode", "wal"), ("synchronous", "full"), ("foreign_keys", 1)]
         else:
             pragmas += [("query_only", 1)]
@@ -66,11 +70,14 @@ class _SqliteDatabase(peewee.SqliteDatabase):  # type: ignore[misc]
         self._path = path
         self._writer = writer
         self._file: tuple[int, int] | None = None
+        self._syncs = True
+        self._synced_at = 0.0
         address = path.absolute().as_uri() + "?mode=rw"
         super().__init__(address, pragmas=pragmas, timeout=busy_timeout_s, uri=True)
 
     def _connect(self) -> Any:
         self._look()
+        self._syncs = True
         self._state.frozen = None
         try:
             return super()._connect()  # setting the size of the cache reads the file
@@ -107,8 +114,15 @@ class _SqliteDatabase(peewee.SqliteDatabase):  # type: ignore[misc]
         elif file != self._file:
             raise failures.gone(str(self._path))
 
-    def begin_whole(self) -> None:
+    def begin_whole(self, *, sync: bool = True) -> None:
         self._look()
+        now = time.monotonic()
+        if sync or now - self._synced_at > _SYNC_EVERY_S:
+            sync, self._synced_at = True, now
+        if sync is not self._syncs:
+            # What was committed without it is synced by the next commit with it: it is the same file
+            self.execute_sql(f"PRAGMA synchronous = {'full' if sync else 'normal'}")
+            self._syncs = sync
         self.execute_sql(self._begin_sql)
 
     def rollback(self) -> None:
@@ -195,10 +209,13 @@ class _PostgresqlDatabase(peewee.PostgresqlDatabase):  # type: ignore[misc]
         _read_numbers_plainly(connection)
         return connection
 
-    def begin_whole(self) -> None:
+    def begin_whole(self, *, sync: bool = True) -> None:
+        sql = self._begin_sql
+        if not sync:
+            sql = sql.replace("BEGIN;", "BEGIN; SET LOCAL synchronous_commit = off;", 1)
         # Several statements in one trip cannot be prepared, which psycopg does with what is repeated
         with peewee.__exception_wrapper__:
-            cursor = self.cursor().execute(self._begin_sql, prepare=False)
+            cursor = self.cursor().execute(sql, prepare=False)
             if self._writer:
                 while cursor.nextset():
                     pass

@@ -61,21 +61,24 @@ class DatabaseStore:
         """Which database it is."""
         return self.target.dialect
 
-    async def write(self, fn: Callable[[Transaction], T]) -> T:
+    async def write(self, fn: Callable[[Transaction], T], *, sync: bool = True) -> T:
         """Run a whole plain function in one durable transaction and return what it returns."""
         _refuse_nesting("write")
-        await self.open()
-        return await self.write_raw(fn)
+        if not self._ready:
+            await self.open()
+        return await self.write_raw(fn, sync=sync)
 
     async def read(self, fn: Callable[[Transaction], T]) -> T:
         """Run a plain function on one consistent snapshot and return what it returns."""
         _refuse_nesting("read")
-        await self.open()
+        if not self._ready:
+            await self.open()
         return await self.read_raw(fn)
 
-    async def write_raw(self, fn: Callable[[Transaction], T]) -> T:
+    async def write_raw(self, fn: Callable[[Transaction], T], *, sync: bool = True) -> T:
         """Write without looking at the migrations first."""
-        return await _finished(self._writer.submit(partial(self._run, self._writing, fn)))
+        work = partial(self._run, self._writing, fn, sync=sync)
+        return await _finished(self._writer.submit(work))
 
     async def read_raw(self, fn: Callable[[Transaction], T]) -> T:
         """Read without looking at the migrations first."""
@@ -140,12 +143,18 @@ class DatabaseStore:
     def _reading(self) -> Any:
         return self._reader_db
 
-    def _run(self, database_of: Callable[[], Any], fn: Callable[[Transaction], T]) -> T:
+    def _run(
+        self,
+        database_of: Callable[[], Any],
+        fn: Callable[[Transaction], T],
+        *,
+        sync: bool = True,
+    ) -> T:
         _inside.set(True)
         patience = _Patience(self._reconnect_s)
         while True:
             try:
-                result = self._once(database_of(), fn, patience)
+                result = self._once(database_of(), fn, patience, sync=sync)
             except failures.ConnectionLost:
                 if not self._connected or not patience.wait():
                     raise
@@ -158,8 +167,10 @@ class DatabaseStore:
                 self._connected = True
                 return result
 
-    def _once(self, database: Any, fn: Callable[[Transaction], T], patience: "_Patience") -> T:
-        self._begin(database)
+    def _once(
+        self, database: Any, fn: Callable[[Transaction], T], patience: "_Patience", *, sync: bool
+    ) -> T:
+        self._begin(database, sync=sync)
         try:
             result = fn(Transaction(database, self.dialect, self._now()))
             _refuse_coroutine(result)
@@ -206,14 +217,14 @@ class DatabaseStore:
                     reason="uncertain",
                 )
 
-    def _begin(self, database: Any) -> None:
+    def _begin(self, database: Any, *, sync: bool) -> None:
         route_thread(database)
         try:
             if not database.is_closed() and database.is_broken():
                 database.close()
             if database.is_closed():
                 database.connect()
-            database.begin_whole()
+            database.begin_whole(sync=sync)
         except Exception as error:
             self._leave(database)
             raise failures.translate(error, self.target.where) from error
