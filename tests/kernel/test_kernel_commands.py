@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
+import subprocess
 import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -314,6 +317,22 @@ def test_an_error_is_for_people_or_for_programs(shell: Shell) -> None:
 def test_an_interruption_is_130(shell: Shell) -> None:
     """And says so."""
     assert shell("stop") == (130, "", "Interrupted.\n")
+
+
+def test_an_interruption_of_the_imports_is_130(tmp_path: Path) -> None:
+    """Ctrl-C before the command line is there ends the program without a traceback."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    program = "import sys; from msp_core.__main__ import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Aborted.\n")
+    scripts = {one.value for one in entry_points(group="console_scripts") if one.name[:3] == "msp"}
+    assert scripts == {"msp_core.__main__:main"}
 
 
 def test_destroying_asks_first(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ def default_rmm(toolkit: Toolkit) -> str | None:
     names = [one.name for one in configured if one.adapter.role is Role.RMM]
     if "rmm" in names:
         return "rmm"
-    if "inventory" in toolkit.config.data:
+    if toolkit.config.data.get("inventory"):
         from msp_inventory.settings import InventorySettings
 
         chosen = toolkit.settings(InventorySettings).default_rmm

@@ -1,0 +1,18 @@
+"""Where the program begins: Ctrl-C while it is still being imported is an end like any other, no traceback."""
+
+import sys
+
+
+def main() -> None:
+    """Import the command line and run it."""
+    try:
+        from msp_core.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.stderr.write("Aborted.\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
