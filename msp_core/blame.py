@@ -1,5 +1,8 @@
 """Say to a plugin's author where a failure is, and how to mend it: file, line and hook."""
 
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +32,32 @@ def mended(error: BaseException, distribution: str) -> str:
     """Say how to mend a plugin that cannot be imported or registered."""
     if isinstance(error, HookError):
         return error.fix
+    if isinstance(error, ImportError) and error.name == "msp_core.v1":
+        return _not_in_the_contract(error)
     again = f"Reinstall it: pip install --force-reinstall {distribution}"
     where = place(None, error)
     return f"{again}; its author looks at {where}" if where else again
+
+
+def unsupported(wanted: object, offered: Collection[int]) -> tuple[str, str]:
+    """Say why a plugin's `MSP_API` does not fit, and what to do."""
+    if type(wanted) is not int:
+        reason = f"MSP_API={wanted!r} is not a whole number"
+        return reason, "Name the contract it imports: MSP_API = 1 for msp_core.v1."
+    reason = f"it needs plugin API {wanted}, and this kernel offers {sorted(offered)}"
+    return reason, "Install a version of the plugin for this kernel, or upgrade msp-core."
+
+
+def _not_in_the_contract(error: ImportError) -> str:
+    from msp_core import __version__, v1
+
+    wanted = re.search(r"import name '(\w+)'", str(error))
+    near = get_close_matches(wanted[1], v1.__all__, n=1) if wanted else []
+    hint = f"Did you mean {near[0]}? " if near else ""
+    return (
+        f"{hint}This is msp-core {__version__}: upgrade it where a later one has that name; its author "
+        f"then raises the bound 'msp-core>=...' ({place(None, error)})."
+    )
 
 
 def place(function: Any, error: BaseException | None = None) -> str:

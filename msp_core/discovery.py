@@ -1,10 +1,12 @@
 """Find installed plugins without importing any of them."""
 
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
+from msp_core import __version__
 from msp_core.index import IndexEntry, search_path
 
 GROUP = "msp_toolkit.plugins"
@@ -37,7 +39,7 @@ class Candidate:
 
 @frozen(kw_only=True)
 class PluginFailure:
-    """Why a plugin, or a part of it, is not in use. `stage` is discover, import, register, hook or record."""
+    """Why a plugin, or a part of it, is not in use. `stage` is allow, discover, import, register, hook or record."""
 
     plugin: str
     distribution: str
@@ -66,6 +68,7 @@ def discover(
     from importlib_metadata import distributions
 
     found: list[Candidate] = []
+    newer: dict[str, str] = {}
     seen: set[str] = set()
     places = search_path() if path is None else path
     # For a path that is not there, such as python311.zip, the zip machinery would be imported
@@ -73,13 +76,13 @@ def discover(
         if GROUP not in (distribution.read_text("entry_points.txt") or ""):
             continue
         points = [point for point in distribution.entry_points if point.group == GROUP]
-        metadata = _headers(
-            distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-        )
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        metadata = _headers(text)
         name = metadata.get("Name", "")
         if not points or slug(name) in seen:
             continue  # an earlier place on the path wins, as it does for imports
         seen.add(slug(name))
+        newer[name] = _newer_kernel(text)
         found.extend(
             Candidate(
                 id=point.name,
@@ -91,7 +94,7 @@ def discover(
             )
             for point in points
         )
-    return _settle(found, allow)
+    return _settle(found, allow, newer)
 
 
 def _headers(metadata: str) -> dict[str, str]:
@@ -100,8 +103,30 @@ def _headers(metadata: str) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in reversed(lines) if ": " in line and line[0] > " ")
 
 
+def _newer_kernel(metadata: str) -> str:
+    """Return the version of msp-core that a distribution needs at least, if this kernel is older, else nothing.
+
+    An upper bound is no reason to refuse: the contract stays within `v1`, and `doctor` names it.
+    """
+    for line in metadata.partition("\n\n")[0].splitlines():
+        if re.match(r"Requires-Dist: msp[-_.]core\b", line, re.IGNORECASE) and ";" not in line:
+            for least in re.findall(r"(?:>=|~=|==)\s*(\d[\d.]*)", line):
+                if _release(least) > _release(__version__):
+                    return str(least).rstrip(".")
+    return ""
+
+
+def _release(version: str) -> list[int]:
+    """Return the numbers of a version, without trailing zeros; enough to compare releases of the kernel."""
+    digits = re.match(r"[\d.]*", version)
+    numbers = [int(part) for part in (digits[0] if digits else "").split(".") if part]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return numbers
+
+
 def _settle(
-    found: Iterable[Candidate], allow: Sequence[str] | None
+    found: Iterable[Candidate], allow: Sequence[str] | None, newer: Mapping[str, str]
 ) -> tuple[tuple[Candidate, ...], tuple[PluginFailure, ...]]:
     kept: list[Candidate] = []
     failures: list[PluginFailure] = []
@@ -121,6 +146,15 @@ def _settle(
                     candidate,
                     "the distribution is not in plugins.allow",
                     f"Add {candidate.distribution!r} to plugins.allow if you trust it.",
+                    "allow",
+                )
+            )
+        elif least := newer[candidate.distribution]:
+            failures.append(
+                _refusal(
+                    candidate,
+                    f"it needs msp-core >= {least}, and this is {__version__}",
+                    f"Run: pip install 'msp-core>={least}'",
                 )
             )
         else:
@@ -128,12 +162,12 @@ def _settle(
     return tuple(kept), tuple(failures)
 
 
-def _refusal(candidate: Candidate, reason: str, fix: str) -> PluginFailure:
+def _refusal(candidate: Candidate, reason: str, fix: str, stage: str = "discover") -> PluginFailure:
     return PluginFailure(
         plugin=candidate.id,
         distribution=candidate.distribution,
         version=candidate.version,
-        stage="discover",
+        stage=stage,
         reason=reason,
         fix=fix,
     )

@@ -14,7 +14,7 @@ import attrs
 import pluggy
 
 from msp_core import __version__, hookspecs
-from msp_core.blame import HookError, described, mended, place
+from msp_core.blame import HookError, described, mended, place, unsupported
 from msp_core.catalog import known_plugin
 from msp_core.discovery import Candidate, PluginFailure
 from msp_core.errors import MspError, PluginError
@@ -220,15 +220,7 @@ class Registry:
                 module = importlib.import_module(candidate.module)
             wanted = getattr(module, "MSP_API", 1)
             if wanted not in SUPPORTED_API:
-                message = (
-                    f"it needs plugin API {wanted}, and this kernel offers {sorted(SUPPORTED_API)}"
-                )
-                self._fail(
-                    id,
-                    "register",
-                    message,
-                    "Install a version of the plugin for this kernel, or upgrade msp-core.",
-                )
+                self._fail(id, "register", *unsupported(wanted, SUPPORTED_API))
                 return False
             self._check_hooks(module)
             self._plugins.register(module, name=id)

@@ -29,6 +29,10 @@ def open_registry(
     if index is None or index.failures:
         # A plugin that failed is tried again each time: somebody may have mended it, and nobody shall forget it.
         candidates, failures = discover(allow=plugins.allow)
+        for failure in failures:
+            # What is not allowed was left out on purpose
+            if report is not None and failure.stage != "allow":
+                report(failure)
     else:
         candidates, failures = (
             tuple(Candidate.of(one) for one in index.entries if one.id != BUILTIN),

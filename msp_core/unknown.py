@@ -20,7 +20,7 @@ def instead(
     near = get_close_matches(name, ids, n=1)
     parts = [f"Did you mean {near[0]!r}?"] if near else []
     parts.append(f"{word}: {', '.join(ids) or 'none'}.")
-    failed = [one.plugin for one in registry.failures.values() if one.stage != "discover"]
+    failed = [one.plugin for one in registry.failures.values() if one.stage != "allow"]
     if registry.disabled:
         parts.append(f"Disabled: {', '.join(sorted(registry.disabled))}.")
     if failed:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from msp_core.discovery import GROUP, Candidate
+from msp_core.discovery import GROUP, Candidate, slug
 from msp_core.index import search_path
 from msp_core.registry import BUILTIN
 from msp_core.v1 import Context, Finding, Status
@@ -98,11 +98,14 @@ def unmet(candidates: Iterable[Candidate]) -> Iterator[Finding]:
                 version = ""
             if version and need.specifier.contains(version, prereleases=True):
                 continue
+            kernel = slug(need.name) == "core"
             there = f"{version} is installed" if version else "it is not installed"
             yield Finding(
                 status=Status.CRITICAL,
                 message=f"{one.id} ({one.distribution} {one.version}) needs {need}, and {there}",
-                fix=f"pip install '{need.name}{need.specifier}'",
+                fix=f"pip install --upgrade {one.distribution}"
+                if kernel
+                else f"pip install '{need.name}{need.specifier}'",
             )
 
 

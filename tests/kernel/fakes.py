@@ -19,7 +19,13 @@ async def hello(ctx):
 
 
 def install(
-    site: Path, id: str, source: str, *, distribution: str = "", version: str = "1.0"
+    site: Path,
+    id: str,
+    source: str,
+    *,
+    distribution: str = "",
+    version: str = "1.0",
+    needs: tuple[str, ...] = (),
 ) -> str:
     """Put a distribution with one plugin module into a folder; return the package's name."""
     distribution = distribution or f"msp-{id}"
@@ -32,6 +38,7 @@ def install(
     info.mkdir()
     (info / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\nSummary: The {id} plugin\n"
+        + "".join(f"Requires-Dist: {need}\n" for need in needs)
     )
     (info / "entry_points.txt").write_text(f"[msp_toolkit.plugins]\n{id} = {package}.plugin\n")
     return package
