@@ -210,12 +210,19 @@ class Run:
             bar.clear()
             terminal.warn(text)
 
+        def say(text: str) -> None:
+            bar.clear()
+            terminal.say(text)
+
         async with self.toolkit:
             ctx = self.toolkit.context(
                 surface=Surface.CLI, dry_run=bool(values.get("__dry_run")), progress=bar
             )
             ctx.on_warning = warn
+            ctx.on_message = say
             ctx.interactive = not values.get("__no_input")
+            if ctx.interactive and sys.stdin.isatty():
+                ctx.asker = terminal.Asker(bar)
             result = await self.toolkit.call(self.tool.name, arguments, ctx=ctx)
             for plan in ctx.planned:
                 bar.clear()

@@ -1,5 +1,6 @@
 """What one call carries: who, for whom, since when, whether for real; and the one door for changes."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -11,12 +12,20 @@ from attrs import define, field, frozen
 
 from msp_core.correlation import correlation_id as correlation_id
 from msp_core.correlation import new_correlation_id
-from msp_core.errors import ClientNotFound, Conflict, MspError, PermissionDenied
-from msp_core.protocols import Actor, Change, Guard, Progress, Scope
+from msp_core.errors import (
+    ClientNotFound,
+    ConfirmationRequired,
+    Conflict,
+    InvalidParameters,
+    MspError,
+    PermissionDenied,
+)
+from msp_core.protocols import Actor, Asks, Change, Guard, Progress, Scope
 from msp_core.records import Effect, Surface
-from msp_core.structure import plain
+from msp_core.structure import Unstructurable, plain, structure
 
 if TYPE_CHECKING:
+    from msp_core.mcp import McpAgent
     from msp_core.protocols import Call
     from msp_core.toolkit import Toolkit
 
@@ -64,8 +73,14 @@ class Context:
     planned: list[Planned] = field(factory=list)
     call: "Call | None" = None
     on_warning: Callable[[str], None] | None = None
+    on_message: Callable[[str], None] | None = None
     interactive: bool = False
     """Whether somebody is there to answer a question."""
+    asker: Asks | None = None
+    agent: "McpAgent | None" = None
+    """What the agent behind the call offers beyond calling; None on every surface but MCP."""
+    deadline: asyncio.Timeout | None = None
+    """When the call is given up; it stands still while a person is asked."""
 
     def now(self) -> datetime:
         """Return the time by the toolkit's clock, aware UTC."""
@@ -89,6 +104,55 @@ class Context:
         log.info("%s", text)
         if self.on_warning is not None:
             self.on_warning(text)
+
+    def say(self, text: str) -> None:
+        """Tell people how the work goes, while it runs: on stderr, or as a log message to an agent that wants them."""
+        log.debug("%s", text)
+        if self.on_message is not None:
+            self.on_message(text)
+
+    async def ask(self, text: str, form: type[T], *, key: str = "answer") -> T | None:
+        """Ask the person behind this call to fill in a form; return it filled in, None where they decline.
+
+        `form` is an attrs class of texts, numbers, yes or no, enums and lists of enums; `Annotated[..., Doc]` labels a
+        field. It is put at the terminal, or in the window of the person's agent; two questions of one call need two
+        keys. The call's timeout stands still meanwhile. Raise ConfirmationRequired where nobody is there to answer: in
+        a workflow, on a schedule, and where an agent plans a change, which has to depend on its arguments alone.
+        """
+        if self.asker is None:
+            message = f"A question was not put, because nobody is here to answer it: {text}"
+            raise ConfirmationRequired(
+                message, suggestion="Run it where a person can answer, or give it as an argument."
+            )
+        from msp_core.questions import Question
+
+        with self.unhurried():
+            said = await self.asker.ask(Question(key=key, text=text, form=form))
+        if said is None:
+            return None
+        try:
+            return structure(said, form, key)  # type: ignore[no-any-return]
+        except Unstructurable as error:
+            raise InvalidParameters(
+                f"The answer does not fit the question: {error}",
+                suggestion="Ask again.",
+                problems=list(map(str, error.problems)),
+            ) from None
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Let the time inside not count towards the call's timeout: somebody is being waited for."""
+        at = None if self.deadline is None else self.deadline.when()
+        if self.deadline is None or at is None:
+            yield
+            return
+        clock = asyncio.get_running_loop().time
+        left = at - clock()
+        self.deadline.reschedule(None)
+        try:
+            yield
+        finally:
+            self.deadline.reschedule(clock() + left)
 
     @property
     def records(self) -> bool:

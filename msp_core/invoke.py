@@ -128,7 +128,7 @@ async def _run(tool: Tool, function: Any, values: dict[str, Any], ctx: "Context"
     if tool.timeout is None:
         return await function(ctx, **values)
     try:
-        async with asyncio.timeout(tool.timeout.total_seconds()):
+        async with asyncio.timeout(tool.timeout.total_seconds()) as ctx.deadline:
             return await function(ctx, **values)
     except TimeoutError:
         message = f"{tool.name} did not finish within {tool.timeout.total_seconds():g} s."

@@ -10,6 +10,7 @@ from msp_core.records import Effect, Surface
 
 if TYPE_CHECKING:
     from msp_core.context import Context, Planned
+    from msp_core.questions import Question
     from msp_core.records import Target
     from msp_core.secrets import Secret
     from msp_core.vendor import (
@@ -138,6 +139,17 @@ class Progress(Protocol):
         ...
 
 
+class Asks(Protocol):
+    """Puts questions to the person behind a call: at the terminal, in the window of their agent."""
+
+    async def ask(self, question: "Question") -> Mapping[str, Any] | None:
+        """Return the values of the form's fields; None where the person declines.
+
+        Raise ConfirmationRequired where nobody can be asked after all.
+        """
+        ...
+
+
 @frozen(kw_only=True)
 class Actor:
     """Who does something: `local:<user>`, `key:<id>`, `schedule:<name>`, `plugin:<id>`."""
@@ -233,6 +245,10 @@ class Guard(Protocol):
         """Let the call pass, within the limits returned (None: as asked), or raise PermissionDenied, ApprovalRequired
         or RateLimited.
         """
+        ...
+
+    async def grant(self, actor: Actor, scope: Scope, surface: Surface) -> Grant:
+        """Return what somebody may do on a surface before they call anything, so that it offers them no more."""
         ...
 
     async def record(self, call: Call, outcome: Outcome) -> None:

@@ -4,11 +4,15 @@ import os
 import shutil
 import sys
 import time
-from typing import TextIO
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TextIO
 
 from msp_core.errors import ConfirmationRequired, MspError
 from msp_core.output import clean
 from msp_core.secrets import mask
+
+if TYPE_CHECKING:
+    from msp_core.questions import Question
 
 _EVERY_S = 0.1
 _BAR = 24
@@ -71,6 +75,25 @@ def say_error(error: MspError, stream: TextIO) -> None:
     plan = error.details.get("plan")
     if plan:
         stream.write(f"  Plan: {clean(str(plan))}\n")
+
+
+class Asker:
+    """Puts the questions of a running call, with the bar taken away."""
+
+    def __init__(self, bar: ProgressBar) -> None:
+        self._bar = bar
+
+    async def ask(self, question: "Question") -> Mapping[str, Any] | None:
+        """Ask on stderr and read from the terminal; everything else waits."""
+        from msp_core.questions import answer_at_terminal
+
+        self._bar.clear()
+        return answer_at_terminal(question)
+
+
+def say(text: str) -> None:
+    """Say how the work goes."""
+    sys.stderr.write(f"{clean(mask(text))}\n")
 
 
 def warn(text: str) -> None:

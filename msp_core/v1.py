@@ -72,8 +72,12 @@ if TYPE_CHECKING:
     from msp_core.levels import not_above as not_above
     from msp_core.levels import not_below as not_below
     from msp_core.levels import positive as positive
+    from msp_core.mcp import AgentRequest as AgentRequest
+    from msp_core.mcp import McpAgent as McpAgent
     from msp_core.mcp import McpPrompt as McpPrompt
     from msp_core.mcp import McpResource as McpResource
+    from msp_core.mcp import McpResult as McpResult
+    from msp_core.mcp import completion as completion
     from msp_core.model import Client as Client
     from msp_core.model import ClientStatus as ClientStatus
     from msp_core.model import Device as Device
@@ -87,6 +91,7 @@ if TYPE_CHECKING:
     from msp_core.protocols import Actor as Actor
     from msp_core.protocols import AdapterEnv as AdapterEnv
     from msp_core.protocols import Approvals as Approvals
+    from msp_core.protocols import Asks as Asks
     from msp_core.protocols import Call as Call
     from msp_core.protocols import Change as Change
     from msp_core.protocols import ChangeState as ChangeState
@@ -106,6 +111,7 @@ if TYPE_CHECKING:
     from msp_core.protocols import Scope as Scope
     from msp_core.protocols import SecretEnv as SecretEnv
     from msp_core.protocols import SecretStore as SecretStore
+    from msp_core.questions import Question as Question
     from msp_core.records import Adapter as Adapter
     from msp_core.records import AnyOf as AnyOf
     from msp_core.records import Check as Check
@@ -138,6 +144,7 @@ if TYPE_CHECKING:
     from msp_core.results import Metric as Metric
     from msp_core.results import Verdict as Verdict
     from msp_core.schema import Parameter as Parameter
+    from msp_core.schema import choices as choices
     from msp_core.schema import input_schema as input_schema
     from msp_core.schema import json_schema as json_schema
     from msp_core.schema import mcp_name as mcp_name
@@ -186,9 +193,9 @@ _HOMES = {
     ),
     "hookspecs": "hookimpl",
     "invoke": "call_of invoke refuse",
-    "mcp": "McpPrompt McpResource",
+    "mcp": "AgentRequest McpAgent McpPrompt McpResource McpResult completion",
     "output": "Format render",
-    "schema": "Parameter input_schema json_schema mcp_name parameters result_type row_type",
+    "schema": "Parameter choices input_schema json_schema mcp_name parameters result_type row_type",
     "levels": "Levels RECOVER_SHARE measured not_above not_below positive",
     "model": "Client ClientStatus Device DeviceKind OsFamily Period Site Tier",
     "status": "AlertState Severity Status worst",
@@ -196,9 +203,10 @@ _HOMES = {
     "vendor": (
         "Command CommandResult DeploymentResult Quarantined VendorAlert VendorClient VendorDevice VendorSite"
     ),
+    "questions": "Question",
     "protocols": (
-        "Actor AdapterEnv Approvals Call Change ChangeState DeploysAgents Grant Guard Keys ListsClients ListsDevices "
-        "Outcome Principal Probes Progress Proposal ReadsAlerts RunsCommands Scope SecretEnv SecretStore"
+        "Actor AdapterEnv Approvals Asks Call Change ChangeState DeploysAgents Grant Guard Keys ListsClients "
+        "ListsDevices Outcome Principal Probes Progress Proposal ReadsAlerts RunsCommands Scope SecretEnv SecretStore"
     ),
     "records": (
         "Adapter AnyOf Check Credential Doc DoctorCheck Effect Event FactQuery Finding Granularity "

@@ -7,9 +7,11 @@ from typing import Any
 import mcp_types as types
 import pytest
 from mcp import Client
+from mcp.shared.exceptions import MCPError
 
 from msp_core.v1 import Surface
 from msp_mcp_server.desk import Desk
+from msp_mcp_server.server import build
 
 pytestmark = [pytest.mark.anyio]
 Agent = Callable[..., Client]
@@ -149,33 +151,34 @@ async def test_asking_in_the_window_can_be_turned_off(
 
 
 async def test_an_answer_to_no_question_is_refused(desk: Desk, done: list[str]) -> None:
-    """An agent that sends a yes nobody asked for, or for another call, gets nothing."""
-    from msp_mcp_server.server import build
-
+    """An agent that sends a yes nobody asked for, for another call, or twice, gets nothing for it."""
     yes = {"approve": types.ElicitResult(action="accept", content={"approve": True})}
     async with Client(build(desk), mode="auto", elicitation_callback=Person("decline")) as client:
-        for state in ("", "aaaa-bbbb"):
-            result = await client.session.call_tool(
+
+        async def call(door: str, state: str | None) -> Any:
+            return await client.session.call_tool(
                 "door_demolish",
-                {"door_id": "acme-corp/a"},
+                {"door_id": door},
                 input_responses=yes,
-                request_state=state or None,
+                request_state=state,
                 allow_input_required=True,
             )
-            assert isinstance(result, types.InputRequiredResult) or code_of(result) == "CONFLICT"
-        asked = await client.session.call_tool(
-            "door_demolish", {"door_id": "acme-corp/a"}, allow_input_required=True
-        )
+
+        asked = await call("acme-corp/a", None)
         assert isinstance(asked, types.InputRequiredResult)
-        swapped = await client.session.call_tool(
-            "door_demolish",
-            {"door_id": "acme-corp/b"},
-            input_responses=yes,
-            request_state=asked.request_state,
-            allow_input_required=True,
-        )
-        assert code_of(swapped) == "CONFLICT"
-    assert done == []
+        assert asked.request_state is not None
+        for door, state in (
+            ("acme-corp/a", "aaaa-bbbb"),
+            ("acme-corp/b", asked.request_state),
+            ("acme-corp/a", asked.request_state + "x"),
+        ):
+            with pytest.raises(MCPError, match="Invalid or expired requestState"):
+                await call(door, state)
+        assert done == []
+        assert not (await call("acme-corp/a", asked.request_state)).is_error
+        with pytest.raises(MCPError, match="Invalid or expired requestState"):
+            await call("acme-corp/a", asked.request_state)
+    assert done == ["demolish acme-corp/a"]
 
 
 async def test_without_access_control_nothing_changes(

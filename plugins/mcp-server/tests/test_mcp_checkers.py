@@ -14,36 +14,8 @@ pytestmark = [pytest.mark.node]
 PROGRAM = [sys.executable, "-m", "msp_core.cli"]
 NODE = Path(sys.executable).parent
 
-# What a plugin cannot ask of an agent yet. A scenario that starts to pass has to leave its list.
-KNOWN_FAILURES = {
-    "2025-11-25": (
-        "logging-set-level",
-        "completion-complete",
-        "tools-call-with-logging",
-        "tools-call-sampling",
-        "tools-call-elicitation",
-        "elicitation-sep1034-defaults",
-        "elicitation-sep1330-enums",
-        "resources-subscribe",
-        "resources-unsubscribe",
-    ),
-    "2026-07-28": (
-        "server-stateless",
-        "completion-complete",
-        "input-required-result-basic-elicitation",
-        "input-required-result-basic-sampling",
-        "input-required-result-basic-list-roots",
-        "input-required-result-request-state",
-        "input-required-result-multiple-input-requests",
-        "input-required-result-multi-round",
-        "input-required-result-non-tool-request",
-        "input-required-result-result-type",
-        "input-required-result-tampered-state",
-        "input-required-result-capability-check",
-        "input-required-result-missing-input-response",
-        "input-required-result-ignore-extra-params",
-    ),
-}
+REQUIRED = {"2025-11-25": 30, "2026-07-28": 37}
+"""How many scenarios a server has to pass, by revision: all that is required, and nothing is expected to fail."""
 
 
 @pytest.fixture
@@ -67,33 +39,31 @@ def served(workspace: Path, fixtures_path: Path) -> Iterator[str]:
     process.communicate(timeout=15)
 
 
-@pytest.mark.parametrize("revision", sorted(KNOWN_FAILURES))
+@pytest.mark.parametrize("revision", sorted(REQUIRED))
 def test_the_conformance_suite(
     served: str, tmp_path: Path, node_tool: Callable[[str], Path], revision: str
 ) -> None:
-    """The required scenarios of a revision pass, but for those that are known not to, and no others."""
-    baseline = tmp_path / "baseline.yml"
-    baseline.write_text("server:\n" + "".join(f"  - {one}\n" for one in KNOWN_FAILURES[revision]))
-    done = subprocess.run(
-        [
-            node_tool("conformance"),
-            "server",
-            "--url",
-            served,
-            "--requirements",
-            revision,
-            "--expected-failures",
-            baseline,
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": f"{NODE}{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    """Every scenario that a revision requires of a server passes, without a warning."""
+
+    def suite(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [node_tool("conformance"), *words, "--requirements", revision],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": f"{NODE}{os.pathsep}{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    listed = suite("list").stdout.partition("Server scenarios")[2].partition("Client scenarios")[0]
+    required = re.findall(r"^  - (\S+)", listed, re.MULTILINE)
+    assert len(required) == REQUIRED[revision]
+    done = suite("server", "--url", served)
     summary = done.stdout[done.stdout.find("SUMMARY") :]
+    passed = re.findall(r"^✓ (\S+): \d+ passed, 0 failed(?!, )", summary, re.MULTILINE)
     assert done.returncode == 0, summary + done.stderr[-2000:]
+    assert set(required) <= set(passed), summary
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])

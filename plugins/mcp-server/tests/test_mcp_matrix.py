@@ -67,10 +67,11 @@ async def test_no_key_does_more_than_it_may(
 ) -> None:
     """Refused are other tools, greater effects and other clients; nothing is changed without a person or a plan."""
     desk = await open_desk(mcp={"read_only": read_only})
-    caller = await caller_of(desk, kind)
+    caller = await desk.admit(await caller_of(desk, kind))
     only_reads = read_only or caller.read_only
+    assert caller.read_only == only_reads
     most = Effect.RECORD if only_reads else caller.scope.max_effect
-    listed = {one.name for one in desk.catalog.of(caller, read_only=only_reads)}
+    listed = {one.name for one in desk.catalog.of(caller)}
     before = (await desk.toolkit.call("client.list")).total
     for one in desk.catalog.all():
         named = caller.scope.tools is None or one.tool.name in caller.scope.tools

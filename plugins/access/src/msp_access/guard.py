@@ -11,12 +11,14 @@ from msp_access.policy import Policy, policy
 from msp_access.rates import Rates
 from msp_access.settings import AccessSettings
 from msp_core.v1 import (
+    Actor,
     Call,
     Change,
     ChangeState,
     Effect,
     Grant,
     Outcome,
+    Scope,
     Surface,
     Tool,
     Toolkit,
@@ -53,6 +55,22 @@ class AccessGuard:
             self._rates.take(call)
         if call.effect >= Effect.CHANGE and not call.dry_run:
             await self._approve(call, limits)
+        return Grant(scope=limits.scope, read_only=limits.read_only)
+
+    async def grant(self, actor: Actor, scope: Scope, surface: Surface) -> Grant:
+        """Return what the settings leave of a scope on a surface."""
+        limits = self._policy(
+            Call(
+                tool="",
+                effect=Effect.READ,
+                surface=surface,
+                actor=actor,
+                scope=scope,
+                correlation_id="",
+                started_at=self._toolkit.now(),
+                dry_run=True,
+            )
+        )
         return Grant(scope=limits.scope, read_only=limits.read_only)
 
     async def record(self, call: Call, outcome: Outcome) -> None:

@@ -89,6 +89,7 @@ def msp_mcp_resources() -> Iterable[McpResource]:
         uri="msp://clients/{id}",
         run="msp_clients.tools:read_client",
         summary="One client: contact, tier, status, devices and its own settings",
+        complete="msp_clients.tools:complete_client",
     )
 
 

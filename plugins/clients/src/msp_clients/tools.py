@@ -234,6 +234,13 @@ async def read_client(
     return await show_client(ctx, id)
 
 
+async def complete_client(ctx: Context, argument: str, value: str) -> tuple[str, ...]:
+    """Give the ids of clients that begin like this, of those the caller may see."""
+    found = await (await ctx.get(Clients)).list(ctx)
+    ids = sorted(client.id for client in found.items)
+    return tuple(one for one in ids if one.startswith(value.lower()))
+
+
 async def add_client(
     ctx: Context,
     *,

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from msp_core.v1 import (
     Effect,
+    McpResult,
     MspError,
     Parameter,
     Principal,
@@ -24,7 +25,8 @@ from msp_core.v1 import (
 )
 from msp_mcp_server.hygiene import clean
 
-LONGEST_NAME = 40
+LONGEST_NAME = 46
+"""Models take 64 characters, and agents put `mcp__msp-toolkit__` in front."""
 LONGEST_TEXT = 300
 LARGEST_PAGE = 500
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -116,19 +118,19 @@ class Catalog:
         """Return every tool, sorted by name."""
         return tuple(one for _, one in sorted(self._by_name.items()))
 
-    def of(self, caller: Principal, *, read_only: bool) -> tuple[Offered, ...]:
+    def of(self, caller: Principal) -> tuple[Offered, ...]:
         """Return the tools a caller may use."""
-        most = min(caller.scope.max_effect, Effect.RECORD if read_only else Effect.DESTROY)
-        named = caller.scope.tools
-        return tuple(
-            one
-            for one in self.all()
-            if one.tool.effect <= most and (named is None or one.tool.name in named)
-        )
+        return tuple(one for one in self.all() if may_use(caller, one.tool))
 
     def find(self, name: str) -> Offered | None:
         """Return the tool of a name or an old name."""
         return self._by_name.get(name) or self._aliases.get(name)
+
+
+def may_use(caller: Principal, tool: Tool) -> bool:
+    """Tell whether a caller may use a tool; where not, it does not learn of it either."""
+    most = min(caller.scope.max_effect, Effect.RECORD if caller.read_only else Effect.DESTROY)
+    return tool.effect <= most and (caller.scope.tools is None or tool.name in caller.scope.tools)
 
 
 def offered(tool: Tool, function: Callable[..., Any], toolkit: Toolkit, page: int) -> Offered:
@@ -142,8 +144,8 @@ def offered(tool: Tool, function: Callable[..., Any], toolkit: Toolkit, page: in
             "type": "string",
             "description": "Id of the plan that a first call without it returned",
         }
-    output = _listing(rows) if rows is not None else _whole(result_type(function))
-    if tool.effect >= Effect.CHANGE:
+    output = _output(function, rows)
+    if output and tool.effect >= Effect.CHANGE:
         output["properties"] = {**output.get("properties", {}), "plan": _PLAN}
     return Offered(
         name=mcp_name(tool),
@@ -153,6 +155,14 @@ def offered(tool: Tool, function: Callable[..., Any], toolkit: Toolkit, page: in
         input=schema,
         output=output,
     )
+
+
+def _output(function: Callable[..., Any], rows: Any) -> dict[str, Any]:
+    """Return the schema of the structured result; nothing for a tool that makes content of its own."""
+    if rows is not None:
+        return _listing(rows)
+    made = result_type(function)
+    return {} if made is McpResult else _whole(made)
 
 
 def _page_input(properties: dict[str, Any], page: int) -> None:
@@ -241,7 +251,7 @@ def definition(one: Offered, *, read_only: bool, output: bool = True) -> dict[st
         "inputSchema": one.input,
         "annotations": one.annotations(read_only=read_only),
     }
-    return {**made, "outputSchema": one.output} if output else made
+    return {**made, "outputSchema": one.output} if output and one.output else made
 
 
 def tokens(value: Any) -> int:

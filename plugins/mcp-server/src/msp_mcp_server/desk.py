@@ -1,19 +1,22 @@
 """One call from an agent to its answer: plan, approval, pages. Knows the toolkit, and nothing of the protocol."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from attrs import frozen
+from attrs import evolve
 
 from msp_core.v1 import (
     ApprovalRequired,
     Approvals,
+    Asks,
     Call,
     Context,
     Effect,
     InvalidParameters,
+    McpAgent,
+    McpResult,
     MspError,
     Outcome,
     PermissionDenied,
@@ -26,29 +29,38 @@ from msp_core.v1 import (
     Toolkit,
     UnknownPlugin,
     call_of,
+    mask_data,
     refuse,
 )
 from msp_mcp_server.catalog import Catalog, Offered
 from msp_mcp_server.hygiene import clean
 from msp_mcp_server.pages import Page, page_of, paged_arguments, rows_of
-from msp_mcp_server.results import Reply, page_reply, plan_reply, refusal, whole_reply
+from msp_mcp_server.results import (
+    Reply,
+    content_reply,
+    page_reply,
+    plan_reply,
+    refusal,
+    whole_reply,
+)
 from msp_mcp_server.settings import McpSettings
 
 LONGEST_UNKNOWN = 100
+_MOST_CALLERS = 1000
 MOST_ARGUMENTS = 1_000_000
 """Characters of arguments in one call."""
 
 
-@frozen(kw_only=True)
-class Answer:
-    """What a person said about a plan that was put to them before this call was made again."""
+class Line(Progress, Asks, McpAgent, Protocol):
+    """The way back to an agent while its call runs."""
 
-    plan: str
-    approve: bool
+    def say(self, level: Any, text: str) -> None:
+        """Send a message of this level, such as `info`."""
+        ...
 
-
-Ask = Callable[[str, str], Awaitable[bool | None]]
-"""Puts a question about a plan (its id, the text) to a person; None where nobody can be asked."""
+    async def approve(self, plan: str, text: str) -> bool | None:
+        """Have a person decide about a plan; None where nobody can be asked."""
+        ...
 
 
 class Desk:
@@ -59,6 +71,7 @@ class Desk:
         self.settings = toolkit.settings(McpSettings)
         self.catalog = Catalog(toolkit, self.settings.page)
         self._zone = ZoneInfo(toolkit.config.general.timezone)
+        self._admitted: dict[Principal, Principal] = {}
 
     def local(self) -> Principal:
         """Return the caller on stdio: whoever runs this process."""
@@ -66,29 +79,47 @@ class Desk:
             actor=self.toolkit.context().actor, scope=Scope(), read_only=self.settings.read_only
         )
 
-    def context(self, caller: Principal, progress: Progress | None = None) -> Context:
+    async def admit(self, caller: Principal) -> Principal:
+        """Return a caller with what the settings leave it to do here; it sees no more than that."""
+        known = self._admitted.get(caller)
+        if known is None:
+            guard = await self.toolkit.guard()
+            read_only = caller.read_only or self.settings.read_only
+            known = evolve(caller, read_only=read_only)
+            if guard is not None:
+                grant = await guard.grant(caller.actor, caller.scope, Surface.MCP)
+                known = evolve(known, scope=grant.scope, read_only=read_only or grant.read_only)
+            if len(self._admitted) >= _MOST_CALLERS:
+                self._admitted.clear()
+            self._admitted[caller] = known
+        return known
+
+    def context(self, caller: Principal, line: Line | None = None, *, asks: bool = True) -> Context:
         """Return the context of a call; what the caller may do comes from its key, never from an argument."""
-        return self.toolkit.context(
+        ctx = self.toolkit.context(
             actor=caller.actor,
             scope=caller.scope,
             surface=Surface.MCP,
             read_only=caller.read_only or self.settings.read_only,
-            progress=progress,
+            progress=line,
         )
+        if line is not None:
+            ctx.on_message = lambda text: line.say("info", str(mask_data(text)))
+            ctx.on_warning = lambda text: line.say("warning", str(mask_data(text)))
+            if asks:
+                ctx.agent = ctx.asker = line
+        return ctx
 
     async def call(
         self,
         caller: Principal,
         one: Offered,
         arguments: Mapping[str, Any],
-        *,
-        progress: Progress | None = None,
-        ask: Ask | None = None,
-        answer: Answer | None = None,
+        line: Line | None = None,
     ) -> Reply:
         """Make a call; every failure is an answer. Only a cancellation is raised."""
         try:
-            return await self._call(caller, one, arguments, progress, ask, answer)
+            return await self._call(caller, one, arguments, line)
         except MspError as error:
             return refusal(error)
 
@@ -116,11 +147,10 @@ class Desk:
         caller: Principal,
         one: Offered,
         arguments: Mapping[str, Any],
-        progress: Progress | None,
-        ask: Ask | None,
-        answer: Answer | None,
+        line: Line | None,
     ) -> Reply:
-        ctx = self.context(caller, progress)
+        # A change depends on its arguments alone, which its plan shows, not on what is asked while it is made
+        ctx = self.context(caller, line, asks=not one.planned)
         rest = dict(arguments)
         plan = rest.pop("plan", "") if one.planned else ""
         try:
@@ -132,7 +162,7 @@ class Desk:
         if page is not None:
             rest = paged_arguments(one, page)
         if one.planned and not plan:
-            planned = await self._planned(caller, one, rest, ask, answer)
+            planned = await self._planned(caller, one, rest, line)
             if isinstance(planned, Reply):
                 return planned
             plan = planned
@@ -162,9 +192,8 @@ class Desk:
         return page_of(one, arguments, self.settings.page) if one.rows else None
 
     def _reply(self, one: Offered, page: Page | None, result: Any, ctx: Context) -> Reply:
-        raw = getattr(result, "mcp_result", None)
-        if raw is not None:
-            return Reply(text="", raw=raw)
+        if isinstance(result, McpResult):
+            return content_reply(result)
         notes = list(ctx.warnings)
         if ctx.read_only and one.tool.effect is Effect.RECORD:
             notes.append("Read-only: nothing was recorded.")
@@ -177,8 +206,7 @@ class Desk:
         caller: Principal,
         one: Offered,
         arguments: dict[str, Any],
-        ask: Ask | None,
-        answer: Answer | None,
+        line: Line | None,
     ) -> Reply | str:
         """Plan the call. Return the plan for its caller, or the id of one that a person has just approved."""
         try:
@@ -189,8 +217,6 @@ class Desk:
                 suggestion="Install access control: pip install msp-access",
             ) from None
         call = call_of(one.tool, arguments, self.context(caller))
-        if answer is not None:
-            return await self._decided(approvals, call, answer)
         dry = self.context(caller)
         dry.dry_run = True
         await self.toolkit.call(one.tool.name, arguments, ctx=dry)
@@ -198,21 +224,18 @@ class Desk:
         if not proposal.person:
             return plan_reply(one, proposal, dry.planned)
         said = None
-        if ask is not None and self.settings.elicitation:
-            said = await ask(proposal.id, question(one, proposal, dry.planned, arguments))
+        if line is not None and self.settings.elicitation:
+            said = await line.approve(proposal.id, question(one, proposal, dry.planned, arguments))
         if said is None:
             raise self._approval_required(one, proposal, dry.planned)
-        return await self._decided(approvals, call, Answer(plan=proposal.id, approve=said))
-
-    async def _decided(self, approvals: Approvals, call: Call, answer: Answer) -> str:
         by = f"asked through the agent of {call.actor.id}"
-        await approvals.decide(call, answer.plan, approve=answer.approve, by=by)
-        if answer.approve:
-            return answer.plan
+        await approvals.decide(call, proposal.id, approve=said, by=by)
+        if said:
+            return proposal.id
         raise PermissionDenied(
             f"{call.tool}: the person who was asked said no.",
             suggestion="Do not try again; ask them what they want instead.",
-            plan=answer.plan,
+            plan=proposal.id,
         )
 
     def _approval_required(

@@ -11,7 +11,8 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from msp_core.v1 import ConfigError, Keys, Principal, UnknownPlugin
 from msp_mcp_server.desk import Desk
-from msp_mcp_server.server import PRINCIPAL, build
+from msp_mcp_server.server import build
+from msp_mcp_server.waiting import PRINCIPAL
 
 log = logging.getLogger(__name__)
 

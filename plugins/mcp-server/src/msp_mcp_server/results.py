@@ -14,6 +14,7 @@ from msp_core.v1 import (
     Display,
     Format,
     Listing,
+    McpResult,
     MspError,
     Planned,
     Proposal,
@@ -39,15 +40,20 @@ class Reply:
     text: str
     data: Mapping[str, Any] | None = None
     untrusted: tuple[str, ...] = ()
-    error: bool = False
-    raw: Mapping[str, Any] | None = None
-    """The protocol's own result, from a tool that made one."""
+    failure: MspError | None = None
+    content: Sequence[Mapping[str, Any]] = ()
+    """Blocks of the protocol, from a tool that made some."""
+
+    @property
+    def error(self) -> bool:
+        """Tell whether the call failed."""
+        return self.failure is not None
 
 
 def refusal(error: MspError) -> Reply:
     """Return an error in the shape every surface gives."""
     data = {"error": cleaned(mask_data(plain(error.as_dict())))}
-    return Reply(text=json.dumps(data, ensure_ascii=False, separators=(",", ":")), error=True)
+    return Reply(text=json.dumps(data, ensure_ascii=False, separators=(",", ":")), failure=error)
 
 
 def page_reply(
@@ -89,6 +95,11 @@ def whole_reply(one: Offered, result: Any, notes: Sequence[str], zone: ZoneInfo)
     return _reply(one, data, "\n\n".join([clean(text), *said]))
 
 
+def content_reply(result: McpResult) -> Reply:
+    """Return the content a tool made itself: its texts cleaned and masked, its pictures as they are."""
+    return Reply(text="", content=[_block(block) for block in result.content])
+
+
 def plan_reply(one: Offered, proposal: Proposal, planned: Sequence[Planned]) -> Reply:
     """Return the plan of a call that its caller may now make."""
     changes = [clean(change.preview) for change in planned]
@@ -103,6 +114,18 @@ def plan_reply(one: Offered, proposal: Proposal, planned: Sequence[Planned]) -> 
         f'To do it, make the same call with "plan": "{proposal.id}" before {plan["expires_at"]}.'
     )
     return _reply(one, {"plan": plan}, text)
+
+
+def _block(value: Any) -> Any:
+    """Clean a content block; what is base64 has nothing to clean, and may look like a secret."""
+    if isinstance(value, Mapping):
+        return {
+            str(key): item if key in ("data", "blob") else _block(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_block(item) for item in value]
+    return clean(str(mask_data(value))) if isinstance(value, str) else value
 
 
 def _reply(one: Offered, data: dict[str, Any], text: str) -> Reply:

@@ -19,6 +19,9 @@ class McpSettings:
     page: Annotated[int, Doc("Rows of a list in one answer, where the agent names no limit.")] = (
         field(default=50, validator=[validators.ge(1), validators.le(500)])
     )
+    watch_seconds: Annotated[
+        float, Doc("How often a resource that an agent subscribed to is read again.")
+    ] = field(default=60.0, validator=[validators.ge(0.1), validators.le(86400)])
     host: Annotated[str, Doc("Where --http listens. Others than this machine need keys.")] = (
         "127.0.0.1"
     )

@@ -16,6 +16,8 @@ def msp_tools() -> Iterable[Tool]:
         ("wait", Effect.READ),
         ("secret", Effect.READ),
         ("crash", Effect.READ),
+        ("choose", Effect.READ),
+        ("repaint", Effect.CHANGE),
     ):
         yield Tool(
             name=f"door.{name}",
@@ -53,6 +55,7 @@ def msp_mcp_resources() -> Iterable[McpResource]:
         uri="acme://doors/{id}",
         run="acme_door.tools:read_door",
         summary="One door",
+        complete="acme_door.tools:complete_door",
     )
     yield McpResource(
         name="doors",

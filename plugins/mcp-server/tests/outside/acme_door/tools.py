@@ -85,6 +85,38 @@ async def crash(ctx: Context) -> str:
     raise RuntimeError(message)
 
 
+@frozen(kw_only=True)
+class Paint:
+    """How a door is to look."""
+
+    colour: Annotated[str, Doc("Any colour")]
+    coats: int = 1
+
+
+async def choose(ctx: Context) -> str:
+    """Ask how to paint a door, and whether that is all right."""
+    ctx.say("about to ask")
+    ctx.progress.update(1, 2, "asking")
+    first = await ctx.ask("How shall it look?", Paint, key="paint")
+    if first is None:
+        return "as it is"
+    ctx.warn(f"{first.colour} is daring")
+    second = await ctx.ask("And inside?", Paint, key="inside")
+    return f"{first.colour} {first.coats}, inside {second.colour if second else 'as it is'}"
+
+
+async def repaint(ctx: Context) -> str:
+    """Ask in the middle of a change, which an agent's plan cannot show."""
+    said = await ctx.ask("How shall it look?", Paint, key="paint")
+    return str(said)
+
+
+async def complete_door(ctx: Context, argument: str, value: str) -> list[str]:
+    """Complete the name of a door; there are many."""
+    known = [f"door-{n}" for n in range(150)]
+    return [name for name in known if ctx.scope.allows_client(name) and name.startswith(value)]
+
+
 async def read_door(ctx: Context, id: str) -> dict[str, str]:
     """Read one door."""
     ctx.require_client(id)
@@ -93,7 +125,7 @@ async def read_door(ctx: Context, id: str) -> dict[str, str]:
 
 async def read_doors(ctx: Context) -> str:
     """Read all doors."""
-    return "all are shut"
+    return f"all are shut but {len(DONE)}"
 
 
 async def read_picture(ctx: Context) -> bytes:

@@ -2,12 +2,9 @@
 
 import asyncio
 import base64
-from collections.abc import Mapping
 from typing import Annotated, Any
 
-from attrs import frozen
-
-from msp_core.v1 import Conflict, Context, Doc, Param
+from msp_core.v1 import Conflict, Context, Doc, McpResult, Param
 
 _PNG = base64.b64encode(
     base64.b64decode(
@@ -17,13 +14,6 @@ _PNG = base64.b64encode(
 _WAV = base64.b64encode(
     b"RIFF$\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0@\x1f\0\0@\x1f\0\0\x01\0\x08\0data\0\0\0\0"
 ).decode()
-
-
-@frozen(kw_only=True)
-class Raw:
-    """A result in the protocol's own shape."""
-
-    mcp_result: Mapping[str, Any]
 
 
 def _text(text: str) -> dict[str, Any]:
@@ -41,33 +31,33 @@ def _resource(uri: str) -> dict[str, Any]:
     }
 
 
-def _raw(*content: dict[str, Any]) -> Raw:
-    return Raw(mcp_result={"content": list(content)})
+def _content(*blocks: dict[str, Any]) -> McpResult:
+    return McpResult(content=blocks)
 
 
-async def simple_text(ctx: Context) -> Raw:
+async def simple_text(ctx: Context) -> McpResult:
     """Give text."""
-    return _raw(_text("This is a simple text response for testing."))
+    return _content(_text("This is a simple text response for testing."))
 
 
-async def image_content(ctx: Context) -> Raw:
+async def image_content(ctx: Context) -> McpResult:
     """Give an image."""
-    return _raw(_image())
+    return _content(_image())
 
 
-async def audio_content(ctx: Context) -> Raw:
+async def audio_content(ctx: Context) -> McpResult:
     """Give a sound."""
-    return _raw({"type": "audio", "data": _WAV, "mimeType": "audio/wav"})
+    return _content({"type": "audio", "data": _WAV, "mimeType": "audio/wav"})
 
 
-async def embedded_resource(ctx: Context) -> Raw:
+async def embedded_resource(ctx: Context) -> McpResult:
     """Give a resource."""
-    return _raw(_resource("test://embedded-resource"))
+    return _content(_resource("test://embedded-resource"))
 
 
-async def multiple_content_types(ctx: Context) -> Raw:
+async def multiple_content_types(ctx: Context) -> McpResult:
     """Give several at once."""
-    return _raw(
+    return _content(
         _text("Multiple content types:"), _image(), _resource("test://mixed-content-resource")
     )
 
