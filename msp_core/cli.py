@@ -309,6 +309,8 @@ def main() -> NoReturn:
         os._exit(1)
     except OSError as error:
         code = _unwritten(error)
+    # The interpreter's last search for rubbish would go through all that is alive: a tenth of a short command
+    gc.freeze()
     sys.exit(code)
 
 

@@ -29,6 +29,18 @@ log = logging.getLogger(__name__)
 _HOOK_OF: dict[type[Any], str] = {record: hook for hook, record in hookspecs.HOOKS.items()}
 
 
+class _Hooks(pluggy.PluginManager):
+    """Looks for hooks only under names a hook can have; looking at every name of a module closely takes its time."""
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        return super().parse_hookimpl_opts(plugin, name) if name.startswith("msp_") else None
+
+    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
+        return (
+            super().parse_hookspec_opts(module_or_class, name) if name.startswith("msp_") else None
+        )
+
+
 class Registry:
     """The plugins of one process. A plugin is imported when a hook it implements is first needed, and never twice.
 
@@ -53,7 +65,7 @@ class Registry:
         }
         self._index = {entry.id: entry for entry in index.entries} if index else {}
         self._report = report
-        self._plugins = pluggy.PluginManager(hookspecs.PROJECT)
+        self._plugins = _Hooks(hookspecs.PROJECT)
         self._plugins.add_hookspecs(hookspecs)
         self._records: dict[str, tuple[Any, ...]] = {}
         self._asked: dict[tuple[str, str], list[Any]] = {}
