@@ -39,6 +39,12 @@ _PROVIDES = {
 }
 _DISTRIBUTION = {name: dist for dist, names in _PROVIDES.items() for name in names.split()}
 
+KNOWN_ADAPTERS = tuple(
+    name
+    for name, distribution in _DISTRIBUTION.items()
+    if distribution.startswith(("msp-rmm-", "msp-backup-", "msp-psa-"))
+)
+
 
 def distribution_for(name: str) -> str | None:
     """Return the distribution known to provide an adapter, check or secret store of this name."""

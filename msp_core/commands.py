@@ -230,14 +230,13 @@ class Run:
             return result
 
     def _arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for one in self.declared:
-            value = self._value(one, values)
+        given = [(one, self._value(one, values)) for one in self.declared]
+        selected = any(one.param.selects and value is not None for one, value in given)
+        for one, value in given:
             if one.param.all_flag:
-                _value_or_all(self.tool, one, value, all_=bool(values.get(f"__all_{one.name}")))
-            if value is not None:
-                found[one.name] = value
-        return found
+                all_ = bool(values.get(f"__all_{one.name}"))
+                _value_or_all(self.tool, one, value, all_=all_, selected=selected)
+        return {one.name: value for one, value in given if value is not None}
 
     def _value(self, one: Parameter, values: Mapping[str, Any]) -> Any:
         """Return what was given for a parameter, in whichever of its spellings; lists add up."""
@@ -257,10 +256,10 @@ class Run:
         return cli_path(self.tool)
 
 
-def _value_or_all(tool: Tool, one: Parameter, value: Any, *, all_: bool) -> None:
-    """Refuse a value together with `--all`, and neither of them unless the tool only reads: that shows all."""
+def _value_or_all(tool: Tool, one: Parameter, value: Any, *, all_: bool, selected: bool) -> None:
+    """Refuse a value together with `--all`, and neither unless another option selects or the tool only reads."""
     both = value is not None and all_
-    neither = value is None and not all_
+    neither = value is None and not all_ and not selected
     if both or (neither and tool.effect > Effect.READ):
         message = f"{cli_path(tool)}: give {one.name.upper()} or --all" + (
             ", not both." if all_ else "."

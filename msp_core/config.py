@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import attrs
 
-from msp_core.catalog import install_line
+from msp_core.catalog import KNOWN_ADAPTERS, install_line
 from msp_core.configfile import read_file
 from msp_core.environ import Environ
 from msp_core.errors import ConfigError
@@ -108,8 +108,11 @@ class Config:
 
     @property
     def general(self) -> General:
-        """The `general` section."""
-        return self.view(General, "general")
+        """The `general` section; its defaults where it is wrong, for the commands that run before `check` or say so."""
+        try:
+            return self.view(General, "general")
+        except ConfigError:
+            return General()
 
     def resolve(self, path: Path) -> Path:
         """Return a path of the configuration as an absolute one; relative ones start at the workspace."""
@@ -120,9 +123,10 @@ class Config:
         if type_ not in self._typed:
             data = self.data.get(section, {})
             problems: list[Problem] = []
-            self._typed[type_] = self._structure(data, type_, section, problems)
+            typed = self._structure(data, type_, section, problems)
             if problems:
                 raise self.error(problems)
+            self._typed[type_] = typed
         return self._typed[type_]  # type: ignore[no-any-return]
 
     def check(self, registry: Registry) -> tuple[str, ...]:
@@ -137,19 +141,21 @@ class Config:
                 sections = [one.section for one in registry.records(Settings)]
                 self._unknown_section(name, sections, problems, warnings)
             else:
-                self._typed[type_] = self._structure(data, type_, name, problems)
-                problems.extend(self._said_by_owner(name, type_, registry))
+                typed: Any = self._structure(data, type_, name, problems)
+                if typed is not None:
+                    self._typed[type_] = typed
+                    problems.extend(self._said_by_owner(name, typed, registry))
         self.instances(registry, problems=problems, warnings=warnings)
         if problems:
             raise self.error(problems)
         return tuple(warnings)
 
-    def _said_by_owner(self, section: str, type_: type, registry: Registry) -> Iterable[Problem]:
+    def _said_by_owner(self, section: str, typed: Any, registry: Registry) -> Iterable[Problem]:
         """Ask the plugin that owns a section for what its type cannot say."""
         record = registry.find(Settings, section) if section not in KERNEL_SECTIONS else None
-        if record is None or record.check is None or self._typed[type_] is None:
+        if record is None or record.check is None:
             return ()
-        return registry.load(record.check)(self._typed[type_], registry)  # type: ignore[no-any-return]
+        return registry.load(record.check)(typed, registry)  # type: ignore[no-any-return]
 
     def _type_of(self, section: str, registry: Registry) -> type | None:
         if section in KERNEL_SECTIONS:
@@ -231,7 +237,7 @@ class Config:
             if line:
                 warnings.append(f"{self.origin(path)}: {path}: {not_there(kind, line, registry)}")
                 return None
-            near = get_close_matches(kind, list(kinds), n=1)
+            near = get_close_matches(kind, [*kinds, *KNOWN_ADAPTERS], n=1)
             hint = (
                 f"did you mean {near[0]!r}?"
                 if near

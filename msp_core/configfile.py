@@ -44,7 +44,18 @@ def _toml(text: str) -> Any:
 
 
 def _json(text: str) -> Any:
-    return json.loads(text) if text.strip() else {}
+    return json.loads(text, object_pairs_hook=_once) if text.strip() else {}
+
+
+def _once(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return a table; of two values for one name, one would be lost without a word."""
+    found: dict[Any, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            message = f"{key!r} stands twice in one table"
+            raise ValueError(message)
+        found[key] = value
+    return found
 
 
 def _yaml(text: str) -> Any:
@@ -54,7 +65,16 @@ def _yaml(text: str) -> Any:
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     class Loader(base):  # type: ignore[misc]
-        pass
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[Any] = set()
+            for key, _ in node.value:
+                name = key.value if isinstance(key, yaml.ScalarNode) else id(key)
+                if name in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{name!r} stands twice in one table", key.start_mark
+                    )
+                seen.add(name)
+            return super().construct_mapping(node, deep=deep)
 
     Loader.yaml_implicit_resolvers = {}
     for tag, pattern, first in (

@@ -9,6 +9,7 @@ from pathlib import Path
 from msp_core.errors import ConfigError
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
+_QUOTED = re.compile(r"""(['"])(.*?)\1(?:\s+#.*)?$""")
 
 
 class Environ:
@@ -49,7 +50,7 @@ class Environ:
 def read_dotenv(path: Path) -> dict[str, str]:
     """Read `NAME=value` lines; quotes are removed, `#` starts a comment, other lines are ignored."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
@@ -60,12 +61,8 @@ def read_dotenv(path: Path) -> dict[str, str]:
         match = _LINE.match(line)
         if match is None:
             continue
-        value = match[2]
-        if value[:1] in ("'", '"') and value[-1:] == value[:1] and len(value) > 1:
-            value = value[1:-1]
-        else:
-            value = re.split(r"\s+#", value, maxsplit=1)[0]
-        found[match[1]] = value
+        quoted = _QUOTED.match(match[2])
+        found[match[1]] = quoted[2] if quoted else re.split(r"\s+#", match[2], maxsplit=1)[0]
     return found
 
 

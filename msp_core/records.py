@@ -84,7 +84,7 @@ class Param:
     `arg` makes it a positional argument; `cli` replaces the flag made from its name; `mcp` renames it in the MCP
     schema; `choices` is a list or the name of a registry (`checks`, `adapters`, `tools`); `required_on` lists
     surfaces that demand it although Python has a default; `all_flag` makes the command line ask for a value or `--all`
-    (a READ tool means all where neither is given).
+    (a READ tool means all where neither is given); `selects` marks an option that chooses in place of `--all`.
     """
 
     arg: bool = False
@@ -93,6 +93,7 @@ class Param:
     choices: str | tuple[str, ...] | None = None
     required_on: tuple[Surface, ...] = ()
     all_flag: bool = False
+    selects: bool = False
 
 
 @frozen(kw_only=True)

@@ -108,8 +108,9 @@ def _pattern() -> re.Pattern[str] | None:
 
 _BY_KEY = re.compile(
     r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|passphrase)[\"']?\s*[=:]\s*[\"']?"
-    r"(?:(?:bearer|basic)\s+)?)([^\s\"',;&]{4,})"
+    r"(?:(?:bearer|basic)\s+)?)(?!(?:env|file|keyring|vault):|(?:expected|unknown|there)\s)([^\s\"',;&]{4,})"
 )
+"""References are no secrets, and neither are the words that say what is wrong with the option of this name."""
 _IN_URL = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
 
 

@@ -51,7 +51,7 @@ class General:
     log_file: Annotated[Path | None, Doc("Write the log here instead of to stderr.")] = None
     data_retention_days: Annotated[
         int, Doc("Days to keep detailed results; older ones are rolled up by day, then removed.")
-    ] = attrs.field(default=90, validator=attrs.validators.ge(1))
+    ] = attrs.field(default=90, validator=[attrs.validators.ge(1), attrs.validators.le(36_500)])
 
 
 @attrs.frozen(kw_only=True)

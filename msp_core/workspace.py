@@ -20,6 +20,8 @@ def find_file(path: Path | str | None, process: Mapping[str, str] = os.environ) 
         file = Path(named).expanduser()
         if not file.is_file():
             message = f"There is no configuration file {named}."
+            if file.is_dir():
+                message = f"{named} is a folder, not a configuration file."
             raise ConfigError(message, suggestion="Correct the path, or run 'msp-toolkit init'.")
         return file.absolute()
     for base in (_here(), os.path.expanduser("~/.config/msp-toolkit")):

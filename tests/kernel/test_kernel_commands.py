@@ -52,7 +52,7 @@ async def echo(
     ctx: Context,
     client: Annotated[str | None, Doc("Whose."), Param(arg=True, all_flag=True)] = None,
     *,
-    tier: Annotated[Tier | None, Doc("Service level.")] = None,
+    tier: Annotated[Tier | None, Doc("Service level."), Param(selects=True)] = None,
     number: int = 5,
     ratio: float | None = None,
     since: datetime | None = None,
@@ -260,8 +260,10 @@ def test_wrong_words_are_usage_errors(shell: Shell, words: list[str], says: str)
 
 
 def test_all_is_none_given(shell: Shell) -> None:
-    """--all stands for the missing name."""
+    """--all stands for the missing name, and so does an option that selects."""
     assert shell.data("--all")["client"] is None
+    assert shell.data("--tier", "gold")["client"] is None
+    assert shell.data("--tier", "gold", "--all")["client"] is None
 
 
 def test_several_arguments_and_what_only_the_command_line_demands(shell: Shell) -> None:

@@ -118,7 +118,11 @@ WRONG = [
     ("[general]\ndata_retention_days = true\n", "general.data_retention_days", "a whole number"),
     ("[general]\ndata_retention_days = 1.5\n", "general.data_retention_days", "a whole number"),
     ("[general]\ndata_retention_days = 0\n", "general.data_retention_days", ">= 1"),
+    ("[general]\ndata_retention_days = 99999999999\n", "general.data_retention_days", "<= 36500"),
     ("[general]\ntimezone = 'Mars/Olympus'\n", "general.timezone", "time zone"),
+    ("[general]\ntimezone = 'Mars'\n[reportin]\n", "reportin", "'reporting'"),
+    ("[[backup.providers]]\nname = 'veem'\n", "backup.providers[0].name", "mean 'veeam'?"),
+    ("[rmm]\nprovider = 'dato'\n", "rmm.provider", "mean 'datto'?"),
     ("[general]\nlog_level = 'LOUD'\n", "general.log_level", "DEBUG, INFO"),
     ("[generl]\n", "generl", "did you mean 'general'?"),
     ("general = 3\n", "general", "expected a table"),
@@ -153,6 +157,8 @@ def test_a_wrong_value_names_file_path_reason_and_hint(
         ("rmm: 3\n", "msp-toolkit.yaml"),
         ("backup:\n  providers: 3\n", "msp-toolkit.yaml"),
         ("backup:\n  providers: [{}]\n", "msp-toolkit.yaml"),
+        ("general: {}\nhealth_checks: {}\ngeneral: {}\n", "msp-toolkit.yaml"),
+        ('{"general": {"timezone": "UTC", "timezone": "UTC"}}', "msp-toolkit.json"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, text: str, name: str) -> None:
@@ -198,12 +204,36 @@ def test_msp_config_and_config_option(tmp_path: Path) -> None:
 
 
 def test_dotenv_lines(tmp_path: Path) -> None:
-    """Quotes, comments, `export` and rubbish in `.env`."""
+    """Quotes, comments, `export`, rubbish and an editor's byte order mark in `.env`."""
     file = tmp_path / ".env"
     file.write_text(
-        "A=1\nexport B='two words'\nC=\"x # y\"\nD=z # comment\n# E=1\nrubbish\n=3\nF=\n"
+        "\ufeffA=1\r\nexport B='two words'\nC=\"x # y\"\nD=z # comment\n# E=1\nrubbish\n=3\nF=\n"
+        "G=\"g\" # that's \"it\"\nH=it's\nI='a'b'\nJ=a#b\n",
+        encoding="utf-8",
     )
-    assert read_dotenv(file) == {"A": "1", "B": "two words", "C": "x # y", "D": "z", "F": ""}
+    assert read_dotenv(file) == {
+        "A": "1", "B": "two words", "C": "x # y", "D": "z", "F": "",
+        "G": "g", "H": "it's", "I": "a'b", "J": "a#b",
+    }  # fmt: skip
+
+
+def test_doctor_and_the_commands_that_mend_run_on_a_wrong_general_section(tmp_path: Path) -> None:
+    """They say all that is wrong; nothing else starts."""
+    (tmp_path / "msp-toolkit.toml").write_text("[general]\ntimezone = 'Mars'\n[reporting]\nx = 1\n")
+    for words in (["doctor", "--json"], ["config", "check"], ["plugin", "list"]):
+        done = run_cli("--safe-mode", *words, cwd=tmp_path)
+        assert "Traceback" not in done.err
+        if words != ["plugin", "list"]:
+            said = done.out + done.err
+            assert "general.timezone" in said
+            assert "reporting.x" in said
+    assert run_cli("--safe-mode", "plugin", "list", cwd=tmp_path).code == 0
+
+
+def test_a_folder_is_no_configuration_file(tmp_path: Path) -> None:
+    """The error says so instead of denying that it is there."""
+    with pytest.raises(ConfigError, match="is a folder"):
+        Config.read(tmp_path)
 
 
 def test_credentials_file(tmp_path: Path) -> None:

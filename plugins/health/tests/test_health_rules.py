@@ -98,7 +98,7 @@ def test_short_form_leaves_a_stated_critical_above_it():
         ({"disk_prcent": 5}, "disk_percent"),
         ({"disk.warning_pct": 5}, "disk.warning_percent"),
         ({"memory_percent": 5}, "no limit of an installed check"),
-        ({"disk_percent": "a lot"}, "could not convert"),
+        ({"disk_percent": "a lot"}, "is not a number"),
         ({"disk_percent": float("nan")}, "not a finite number"),
         ({"disk.names": "sshd"}, "a list is needed"),
         ({"disk.every": "5 minutes"}, "no time span|not a time span"),

@@ -16,8 +16,6 @@ _LISTS = (list, tuple, set, frozenset)
 
 
 def _number(value: Any, kind: type) -> Any:
-    if isinstance(value, str):  # a command line has only text
-        return kind(value.strip())
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         message = f"{value!r} is not a number"
         raise ValueError(message)
@@ -38,8 +36,6 @@ def _finite(value: Any, _kind: Any) -> float:
 def _truth(value: Any, _kind: Any) -> bool:
     if isinstance(value, bool):
         return value
-    if value in ("true", "false"):
-        return bool(value == "true")
     message = f"{value!r} is neither true nor false"
     raise ValueError(message)
 

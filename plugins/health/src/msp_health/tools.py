@@ -53,8 +53,8 @@ async def check(
     client: OptionalClient = None,
     *,
     types: Checks = (),
-    tier: Annotated[Tier | None, Doc("Only clients of this tier.")] = None,
-    tag: Annotated[str | None, Doc("Only clients with this tag.")] = None,
+    tier: Annotated[Tier | None, Doc("Only clients of this tier."), Param(selects=True)] = None,
+    tag: Annotated[str | None, Doc("Only clients with this tag."), Param(selects=True)] = None,
     threshold: Override = None,
     resume: Annotated[bool, Doc("Finish the newest run that was cut short.")] = False,
 ) -> HealthRun:
@@ -67,7 +67,7 @@ async def check(
     if client is not None and (tier is not None or tag is not None):
         raise InvalidParameters(
             "A client is named, and a tier or tag as well.",
-            suggestion="Name the client alone, or use --all with --tier and --tag.",
+            suggestion="Name the client alone, or use --tier and --tag alone.",
         )
     health = await ctx.get(Health)
     return await health.run(

@@ -1,12 +1,21 @@
 """The configuration section `[database]`."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from attrs import field, frozen, validators
 
 from msp_core.v1 import Doc, SecretRef
+
+_PASSWORD = re.compile(r"^[^:]*://[^/@]*:[^/@]+@|(?:^|[?&\s])password\s*=")
+
+
+def _has_no_password(_: object, attribute: Any, url: str | None) -> None:
+    if url is not None and _PASSWORD.search(url):
+        message = "it holds a password; leave that out and give its reference in `password`"
+        raise ValueError(message, attribute)
 
 
 class DatabaseKind(StrEnum):
@@ -29,7 +38,7 @@ class DatabaseSettings:
     url: Annotated[
         str | None,
         Doc("PostgreSQL: a connection address instead of host, port, database and username."),
-    ] = None
+    ] = field(default=None, validator=_has_no_password)
     host: Annotated[str, Doc("PostgreSQL: host name, or the folder of its socket.")] = "localhost"
     port: Annotated[
         int,
