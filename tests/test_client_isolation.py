@@ -131,6 +131,7 @@ METHODS: dict[str, list[Ask] | str] = {
         lambda s, c, _: s.client_devices(c, [OURS, THEIRS])
     ],
     "msp_clients.api:KnowsHealth.last_checks": [lambda s, c, _: s.last_checks(c, [OURS, THEIRS])],
+    "msp_clients.api:KnowsSettings.check_settings": "judges settings the caller brings; reads no rows",
     "msp_clients.api:Clients.create": [
         lambda s, c, _: s.create(c, name="Birchwood Dental Two", id=THEIRS)
     ],

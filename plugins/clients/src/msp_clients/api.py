@@ -68,6 +68,19 @@ class KnowsHealth(Protocol):
         ...
 
 
+class KnowsSettings(Protocol):
+    """Offered by whoever reads clients' own settings, so that a wrong one is refused before it is kept."""
+
+    async def check_settings(
+        self, ctx: Context, client: Client, settings: Mapping[str, Any], new: Collection[str]
+    ) -> tuple[str, ...]:
+        """Look at the settings a client would have; raise InvalidParameters where one of the keys in `new` is wrong.
+
+        Returns warnings: what no plugin in use reads, with the line that installs the one that would.
+        """
+        ...
+
+
 class Clients(Protocol):
     """The MSP's clients.
 

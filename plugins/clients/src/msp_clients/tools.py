@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from attrs import frozen
 
-from msp_clients.api import Clients, DeviceFigures, KnowsDevices, KnowsHealth
+from msp_clients.api import Clients, DeviceFigures, KnowsDevices, KnowsHealth, KnowsSettings
 from msp_core.v1 import (
     Client,
     ClientStatus,
@@ -344,11 +344,20 @@ async def configure_client(
             raise InvalidParameters(
                 f"{both[0]} is to be set and removed at once", suggestion="Say one of them."
             )
+        await _check_settings(ctx, found, wanted)
         wanted.update(dict.fromkeys(unset))
         await clients.set_config(ctx, found.id, wanted)
         if not ctx.records:
             ctx.warn("Nothing was recorded; these settings are the present ones.")
     return ClientSettings(client_id=found.id, values=await clients.get_config(ctx, found.id))
+
+
+async def _check_settings(ctx: Context, client: Client, new: Mapping[str, Any]) -> None:
+    knows = await _optional(ctx, KnowsSettings)
+    if knows is not None and new:
+        kept = await (await ctx.get(Clients)).get_config(ctx, client.id)
+        for warning in await knows.check_settings(ctx, client, {**kept, **new}, list(new)):
+            ctx.warn(warning)
 
 
 def _parsed(value: Any) -> Any:

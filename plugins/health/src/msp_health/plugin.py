@@ -49,8 +49,9 @@ def msp_tools() -> Iterable[Tool]:
 
 @hookimpl
 def msp_services() -> Iterable[Service]:
-    """Offer the health service, also to lists of clients."""
+    """Offer the health service, also to lists of clients and to their settings."""
     yield Service(type="msp_health.api:Health", factory="msp_health.service:create")
+    yield Service(type="msp_clients.api:KnowsSettings", factory="msp_health.clientkeys:create")
     yield Service(type="msp_clients.api:KnowsHealth", factory="msp_health.freshness:create")
 
 

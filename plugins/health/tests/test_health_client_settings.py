@@ -1,0 +1,77 @@
+"""What `client config --set` takes, warns of and refuses, with the checks installed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from msp_core.cli import run
+
+Msp = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def msp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Msp:
+    """Run command lines in a workspace with one client, and return what they printed."""
+    (tmp_path / "msp-toolkit.toml").write_text(
+        '[plugins]\ndisabled = ["check-cpu"]\n[health_checks.thresholds]\ndisk_percent = 80\n'
+    )
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str, code: int = 0) -> tuple[str, str]:
+        ended = run(words)
+        out, err = capsys.readouterr()
+        assert ended == code, (out, err)
+        return out, err
+
+    call("client", "add", "--name", "Acme")
+    return call
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("health.disk.critcal_percent=95", "'health.disk.critical_percent'"),
+        ("health.disk_percnt=95", "'health.disk_percent'"),
+        ("health.dsik.critical_percent=95", "'health.disk.critical_percent'"),
+        ("health.devices.srv-1.disk.critcal_percent=9", "'health.devices.srv-1.disk.critical_perc"),
+        ("health.disk.critical_percent=lots", "number"),
+        ("health.disk.critical_percent=50", "do not fit"),
+        ("helth.disk.critical_percent=95", "'health.disk.critical_percent'"),
+        ("probes.alowed=true", "'probes.allowed'"),
+        ("probes.allowed=perhaps", "true or false"),
+        ('health.checks=["dsik"]', "'disk'"),
+        ("health.checks=disk", "list of checks"),
+    ],
+)
+def test_a_wrong_setting_is_refused(msp: Msp, given: str, says: str) -> None:
+    """A misspelt key or a value that is none changes nothing, and the nearest right one is named."""
+    _, err = msp("client", "config", "acme", "--set", given, code=64)
+    assert says in err
+    assert json.loads(msp("client", "config", "acme", "--json")[0])["values"] == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("health.cpu.warning_percent=70", "pip install msp-check-cpu"),
+        ("billing.rate=3", "no plugin in use is known to read it"),
+    ],
+)
+def test_what_nothing_reads_is_kept_with_a_warning(msp: Msp, given: str, says: str) -> None:
+    """Settings of plugins that are not in use are taken, and named."""
+    _, err = msp("client", "config", "acme", "--set", given)
+    assert says in err
+    assert len(json.loads(msp("client", "config", "acme", "--json")[0])["values"]) == 1
+
+
+def test_right_settings_say_nothing(msp: Msp) -> None:
+    """Limits in both forms, of a device, a list of checks and the leave to probe are taken silently."""
+    words = (
+        *("--set", "health.disk.critical_percent=97", "--set", "health.disk_percent=70"),
+        *("--set", "health.devices.srv-1.disk.warning_percent=60"),
+        *("--set", 'health.checks=["disk-space"]', "--set", "probes.allowed=true"),
+    )
+    assert msp("client", "config", "acme", *words)[1] == ""
+    msp("client", "config", "acme", "--unset", "health.disk_percent")
