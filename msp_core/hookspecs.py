@@ -32,7 +32,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def msp_tools() -> Iterable[Tool]:  # type: ignore[empty-body]
     """Offer tools: commands, MCP tools, workflow steps and Python calls from one function each.
 
-    Called when a surface lists or runs tools.
+    Called when a surface lists or runs tools. An exception in `run` is an error of that call alone.
 
     ```python
     from collections.abc import Iterable
@@ -57,6 +57,7 @@ def msp_checks() -> Iterable[Check]:  # type: ignore[empty-body]
     """Offer health checks: facts needed, limits, and a pure function that judges.
 
     Called when a sweep is planned and when checks are listed.
+    `evaluate` is called once for each device of a sweep; an exception there is an ERROR result of that device.
 
     ```python
     from collections.abc import Iterable
@@ -82,6 +83,8 @@ def msp_sources() -> Iterable[Source]:  # type: ignore[empty-body]
     """Offer sources of facts: what an adapter kind, a transport or this machine can read.
 
     Called when a sweep is planned.
+    `read` is called once for each sweep and granularity; an exception there makes the facts it did not give UNKNOWN,
+    with the reason, unless another source gives them.
 
     ```python
     from collections.abc import Iterable
@@ -108,6 +111,8 @@ def msp_adapters() -> Iterable[Adapter]:  # type: ignore[empty-body]
     """Offer adapter kinds: systems that `[adapters.<name>] kind = "..."` connects to.
 
     Called when adapters are configured or listed.
+    `factory` is called once for each instance that is used; an exception there, or in a method of the adapter, is an
+    error of whoever asked.
 
     ```python
     from collections.abc import Iterable
@@ -134,6 +139,8 @@ def msp_services() -> Iterable[Service]:  # type: ignore[empty-body]
     """Offer services: objects other code gets by their Protocol with `await ctx.get(Type)`.
 
     Called when a service is first asked for.
+    `factory` is called once for each toolkit; an exception there is an error of whoever asked, and the next one who
+    asks has it tried again.
 
     ```python
     from collections.abc import Iterable
@@ -153,6 +160,7 @@ def msp_settings() -> Iterable[Settings]:  # type: ignore[empty-body]
     """Type a section of the configuration.
 
     Called when the configuration is read and holds the section, and by `config check` and `config schema`.
+    A value that the class refuses is an error of the configuration, with file, path and reason.
 
     ```python
     from collections.abc import Iterable
@@ -172,6 +180,7 @@ def msp_migrations() -> Iterable[Migrations]:  # type: ignore[empty-body]
     """Offer the database tables of a plugin as numbered migrations.
 
     Called when the database is opened.
+    A migration that raises is rolled back, and no command that needs the database goes on.
 
     ```python
     from collections.abc import Iterable
@@ -191,6 +200,7 @@ def msp_secret_providers() -> Iterable[SecretProvider]:  # type: ignore[empty-bo
     """Offer a place where secrets live, reached by references `scheme:name`.
 
     Called when a secret is first resolved and by the `credential` commands.
+    `factory` is called once for each toolkit; an exception in the store is an error of whoever needs the secret.
 
     ```python
     from collections.abc import Iterable
@@ -212,6 +222,8 @@ def msp_subscribers() -> Iterable[Subscriber]:  # type: ignore[empty-body]
     """Offer work to be done after something was recorded.
 
     Called when events are delivered, after the commit that recorded them.
+    `run` is called for each event; an exception there is kept, and the event is delivered again later, a limited
+    number of times.
 
     ```python
     from collections.abc import Iterable
@@ -232,7 +244,7 @@ def msp_subscribers() -> Iterable[Subscriber]:  # type: ignore[empty-body]
 def msp_doctor_checks() -> Iterable[DoctorCheck]:  # type: ignore[empty-body]
     """Offer things for `doctor` to look at.
 
-    Called by `doctor`.
+    Called by `doctor`. `run` is called once for each `doctor`; an exception there is a finding of its own.
 
     ```python
     from collections.abc import Iterable
@@ -252,6 +264,7 @@ def msp_mcp_resources() -> Iterable[McpResource]:  # type: ignore[empty-body]
     """Offer documents that agents read by URI.
 
     Called when the MCP server lists or reads resources.
+    `run` is called for each reading; an exception there is an error of that request alone.
 
     ```python
     from collections.abc import Iterable
@@ -277,6 +290,7 @@ def msp_mcp_prompts() -> Iterable[McpPrompt]:  # type: ignore[empty-body]
     """Offer tasks that people choose in an agent's menu.
 
     Called when the MCP server lists or gives prompts.
+    `run` is called each time somebody chooses it; an exception there is an error of that request alone.
 
     ```python
     from collections.abc import Iterable

@@ -27,6 +27,9 @@ def document() -> str:
         parts.append(f"```python\ndef {name}() -> Iterable[{record.__name__}]\n```\n")
         parts.append(inspect.getdoc(getattr(hookspecs, name)) or "")
         users = ", ".join(f"`{user}`" for user in users_of(name))
+        parts.append(
+            "\nThe hook itself is called at most once per process; an exception there sets the plugin aside."
+        )
         parts.append(f"\nSince {hookspecs.SINCE[name]}. First-party users: {users}.\n")
         parts.append("Fields of the record:\n")
         parts.append(f"> {' '.join((inspect.getdoc(record) or '').split())}")

@@ -1,10 +1,13 @@
 """Every hook is used by a first-party plugin, gives what it says, and stops nobody when one plugin breaks it."""
 
+import inspect
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from msp_core import hookspecs
 from msp_core.discovery import discover
 from msp_core.hookspecs import HOOKS, SINCE
 from msp_core.registry import Registry
@@ -57,3 +60,12 @@ def test_a_hook_that_breaks_stops_nobody(
 def test_every_hook_says_since_when() -> None:
     """The document names a version for each hook."""
     assert set(SINCE) == set(HOOKS)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_says_when_and_what_an_exception_does(hook: str) -> None:
+    """A hook's text tells its author when it is called, and what becomes of an exception in what its records name."""
+    text = inspect.getdoc(getattr(hookspecs, hook)) or ""
+    prose = text.partition("```")[0]
+    assert "Called " in prose
+    assert re.search(r"exception|refuses|raises", prose)

@@ -32,7 +32,12 @@ def note_template() -> str | None:
     place = Path(PLACE).expanduser()
     tag = tag_of(__version__)
     place.mkdir(parents=True, exist_ok=True)
-    _git(place, "init", "--quiet")
+    if not (place / ".git" / "HEAD").exists():
+        _git(place, "init", "--quiet")
+        # Older versions of copier need a HEAD, and one that is as the empty work tree is
+        nothing = _git(place, "hash-object", "-t", "tree", "-w", os.devnull)
+        first = _git(place, "commit-tree", nothing, "-m", "Nothing: the template is in the tags")
+        _git(place, "update-ref", "HEAD", first)
     with tempfile.TemporaryDirectory() as folder:
         # An index of its own and no work tree: several may do this at once
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index"), "GIT_WORK_TREE": str(SOURCE)}
