@@ -109,7 +109,10 @@ def test_the_promised_program(toolkit: MSPToolkit) -> None:
     assert len(history) == len(results)
     summary = health_monitor.get_status_summary(client.id)
     assert summary.counts.total == len(results)
-    assert rmm.get_alerts(client.rmm_id or "", datetime.now(UTC) - timedelta(days=1)) is not None
+    day_ago = datetime.now(UTC) - timedelta(days=1)
+    without_zone = day_ago.astimezone().replace(tzinfo=None)
+    alerts = rmm.get_alerts(client.rmm_id or "", day_ago)
+    assert rmm.get_alerts(client.rmm_id or "", since=without_zone) == alerts
     result = rmm.execute_command(devices[0].id, "hostname")
     assert isinstance(result, CommandResult)
     assert (result.via, result.exit_code) == ("rmm", 0)
@@ -287,3 +290,16 @@ def test_the_credential_manager_asks_the_environment_first(
     assert manager.get_credential("rmm", "other") is None
     with pytest.raises(MspError):
         manager.set_credential("rmm", "api_key", "x")
+
+
+@pytest.mark.parametrize(
+    ("provider", "kind"), [("connectwise", ConnectWiseRMM), ("ninjarmm", NinjaOneRMM)]
+)
+def test_the_provider_picks_the_class_of_the_adapter(
+    tmp_path: Path, provider: str, kind: type[RMMAdapter]
+) -> None:
+    """What the configuration names decides."""
+    file = tmp_path / "msp-toolkit.yaml"
+    file.write_text(f"rmm:\n  provider: {provider}\n  api_url: https://rmm.example.com\n")
+    with MSPToolkit.from_config(file) as toolkit:
+        assert isinstance(toolkit.get_rmm_adapter(), kind)

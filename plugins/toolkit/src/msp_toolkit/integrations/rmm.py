@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msp_core.v1 import (
@@ -42,7 +42,7 @@ class RMMAdapter(ABC):
 
     @abstractmethod
     def get_alerts(self, client_id: str, since: datetime) -> list[VendorAlert]:
-        """Return the RMM's open alerts of a client since a moment (aware)."""
+        """Return the RMM's open alerts of a client since a moment; one without a zone is in this machine's zone."""
 
 
 class ConfiguredRMM(RMMAdapter):
@@ -107,18 +107,18 @@ class ConfiguredRMM(RMMAdapter):
         return done.result  # type: ignore[no-any-return]
 
     def get_alerts(self, client_id: str, since: datetime) -> list[VendorAlert]:
-        """Return the RMM's open alerts of a client since a moment (aware)."""
-        if since.tzinfo is None:
-            message = "since has no time zone."
-            raise InvalidParameters(
-                message, suggestion="Use datetime.now(UTC) - timedelta(days=1), for example."
-            )
+        """Return the RMM's open alerts of a client since a moment; one without a zone is in this machine's zone."""
 
         async def read(ctx: Context) -> list[VendorAlert]:
             external, _ = await self._client(ctx, client_id)
             adapter = await ctx.adapter(self.name)
-            found = adapter.read_alerts(ctx, [external], since)
-            return [one async for one in found if isinstance(one, VendorAlert)]
+            found = []
+            async for one in adapter.read_alerts(ctx, [external], since.astimezone(UTC)):
+                if isinstance(one, Quarantined):
+                    ctx.warn(f"{self.name}: left out {one.what}: {one.reason}")
+                    continue
+                found.append(one)
+            return found
 
         return self._run(read)
 
@@ -156,8 +156,11 @@ class NinjaOneRMM(ConfiguredRMM):
 
 
 def configured_rmm(toolkit: "MSPToolkit", name: str | None) -> RMMAdapter:
-    """Return the RMM of a name, or the default one."""
-    return ConfiguredRMM(toolkit, name)
+    """Return the RMM of a name, or the default one, as the class of its kind."""
+    named = _named(toolkit.toolkit, name, None)
+    kind = toolkit.toolkit.instance(named).adapter.id
+    fitting = (one for one in (ConnectWiseRMM, NinjaOneRMM) if one.kind == kind)
+    return next(fitting, ConfiguredRMM)(toolkit, named)
 
 
 def _named(toolkit: Toolkit, name: str | None, kind: str | None) -> str:
