@@ -7,7 +7,7 @@ Precedence, highest first: command line (`--set`), process environment and `.env
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -390,17 +390,20 @@ def parse_value(text: str) -> Any:
         return text
 
 
+def secret_fields(type_: type) -> Iterator[str]:
+    """Yield the options of a class that are references of secrets; each may also be written as `<option>_env`."""
+    hints = get_type_hints(type_) if attrs.has(type_) else {}
+    for name, hint in hints.items():
+        if hint is SecretRef or (is_union(hint) and SecretRef in getattr(hint, "__args__", ())):
+            yield name
+
+
 def _env_names_to_references(
     data: Mapping[str, Any], type_: type, path: str, problems: list[Problem]
 ) -> dict[str, Any]:
     """Turn `password_env = "DB_PASSWORD"` into `password = "env:DB_PASSWORD"` where `password` is a secret."""
-    hints = get_type_hints(type_) if attrs.has(type_) else {}
     found = dict(data)
-    for name, hint in hints.items():
-        if hint is not SecretRef and not (
-            is_union(hint) and SecretRef in getattr(hint, "__args__", ())
-        ):
-            continue
+    for name in secret_fields(type_):
         if f"{name}_env" in found:
             variable = found.pop(f"{name}_env")
             if not isinstance(variable, str) or not variable:

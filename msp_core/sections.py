@@ -1,5 +1,6 @@
 """The sections of the configuration that the kernel itself types."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -64,6 +65,14 @@ class Plugins:
     disabled: Annotated[tuple[str, ...], Doc("Plugin ids that are not loaded.")] = ()
 
 
+class ReportFormat(StrEnum):
+    """Formats of reports."""
+
+    PDF = "pdf"
+    HTML = "html"
+    MARKDOWN = "markdown"
+
+
 @attrs.frozen(kw_only=True)
 class Reporting:
     """Where reports come from and go to; used once the reports feature is installed."""
@@ -72,7 +81,10 @@ class Reporting:
         "templates/"
     )
     output_dir: Annotated[Path, Doc("Folder reports are written to.")] = Path("reports/")
-    formats: Annotated[tuple[str, ...], Doc("Formats made by default.")] = ("pdf", "html")
+    formats: Annotated[tuple[ReportFormat, ...], Doc("Formats made by default.")] = (
+        ReportFormat.PDF,
+        ReportFormat.HTML,
+    )
     schedule: Annotated[str, Doc("When reports are made, as a cron expression.")] = "0 1 * * *"
 
 

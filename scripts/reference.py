@@ -20,7 +20,10 @@ BLOCK = re.compile(r"(<!-- made by scripts/reference.py: (\w+) -->\n).*?(<!-- en
 
 def options(section: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, str, str]]:
     """Yield name, type, default and meaning of each option under a JSON Schema object."""
-    for name, one in section.get("properties", {}).items():
+    known = section.get("properties", {})
+    for name, one in known.items():
+        if name.removesuffix("_env") != name and name.removesuffix("_env") in known:
+            continue  # the second form of each secret, told once in the text
         path = f"{prefix}{name}"
         inner = one.get("additionalProperties")
         if one.get("properties"):

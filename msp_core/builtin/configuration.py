@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from msp_core.config import Instance
+from msp_core.config import Instance, secret_fields
 from msp_core.schema import object_schema
 from msp_core.secrets import SecretRef, variable
 from msp_core.sections import KERNEL_SECTIONS
@@ -145,13 +145,13 @@ async def schema(ctx: Context) -> dict[str, Any]:
     """
     kinds = []
     for adapter in ctx.toolkit.registry.records(Adapter):
-        one = object_schema(ctx.toolkit.registry.load(adapter.settings))
+        one = _option_schema(ctx.toolkit.registry.load(adapter.settings))
         one["properties"]["kind"] = {"enum": [adapter.id, *adapter.aliases]}
         one["required"] = ["kind", *one.get("required", [])]
         one["title"] = adapter.title
         kinds.append(one)
     properties: dict[str, Any] = {
-        name: {"description": (type_.__doc__ or "").strip(), **object_schema(type_)}
+        name: {"description": (type_.__doc__ or "").strip(), **_option_schema(type_)}
         for name, type_ in _sections(ctx).items()
     }
     properties["adapters"] = {
@@ -164,6 +164,23 @@ async def schema(ctx: Context) -> dict[str, Any]:
         "type": "object",
         "properties": properties,
     }
+
+
+def _option_schema(class_: type) -> dict[str, Any]:
+    """Return the schema of a table, with the second form of each secret: `<option>_env`, but never both."""
+    schema = object_schema(class_)
+    for name in secret_fields(class_):
+        other = f"{name}_env"
+        schema["properties"][other] = {
+            "type": "string",
+            "description": f"Environment variable that holds {name}; instead of {name}.",
+        }
+        schema.setdefault("dependentSchemas", {})[other] = {"properties": {name: False}}
+        if name in schema.get("required", ()):
+            schema["required"].remove(name)
+            either = {"anyOf": [{"required": [name]}, {"required": [other]}]}
+            schema.setdefault("allOf", []).append(either)
+    return schema
 
 
 def _sections(ctx: Context) -> dict[str, type]:

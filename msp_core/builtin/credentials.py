@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from typing import Annotated, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
 
 import attrs
 
@@ -160,20 +161,41 @@ class Stored:
 async def list_credentials(
     ctx: Context, *, store: Annotated[str | None, Doc("This store only.")] = None
 ) -> Listing[Stored]:
-    """List the names of stored secrets; never a value."""
+    """List the names of stored secrets; never a value.
+
+    Of the environment: what is named like a secret, and what the configuration refers to.
+    """
     found: list[Stored] = []
     notes: list[str] = []
     for provider in ctx.toolkit.secrets.providers():
         if store not in (None, provider.scheme):
             continue
         try:
-            names = await asyncio.to_thread(ctx.toolkit.secrets.store(provider.scheme).names)
+            opened = ctx.toolkit.secrets.store(provider.scheme)
+            names = await asyncio.to_thread(opened.names)
+            if provider.scheme == "env":
+                used = {name for name in _referenced(ctx.toolkit.config.data) if opened.get(name)}
+                names = sorted(used.union(names))
             found.extend(Stored(store=provider.scheme, name=name) for name in names)
         except (CredentialError, NotSupported) as error:
             notes.append(f"{provider.scheme}: {error.message}")
     if store is not None and store not in {one.scheme for one in ctx.toolkit.secrets.providers()}:
         ctx.toolkit.secrets.store(store)
     return Listing(items=tuple(found), total=len(found), notes=tuple(notes))
+
+
+def _referenced(value: Any) -> Iterator[str]:
+    """Yield the variables a configuration names: in references, `env:NAME`, and as `<option>_env`."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if isinstance(inner, str) and str(key).endswith("_env"):
+                yield inner
+            yield from _referenced(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _referenced(inner)
+    elif isinstance(value, str) and value.startswith("env:"):
+        yield value.removeprefix("env:")
 
 
 async def delete(

@@ -215,6 +215,9 @@ async def test_config_schema_describes_what_is_installed(tmp_path: Path) -> None
     [kind] = schema["properties"]["adapters"]["additionalProperties"]["anyOf"]
     assert kind["properties"]["kind"] == {"enum": ["double", "twin"]}
     assert kind["required"] == ["kind", "url"]
+    assert set(kind["properties"]) >= {"key", "key_env"}
+    assert kind["dependentSchemas"] == {"key_env": {"properties": {"key": False}}}
+    assert "password_env" in feature["properties"]
     async with make_toolkit(tmp_path) as made:
         bare = await made.call("config.schema")
     assert bare["properties"]["adapters"]["additionalProperties"] == {}

@@ -70,6 +70,17 @@ def test_the_familiar_yaml_loads_unchanged(tmp_path: Path) -> None:
     assert config.root == tmp_path
 
 
+@pytest.mark.parametrize(
+    ("given", "hint"), [("pfd", "did you mean 'pdf'?"), ("docx", "pdf, html, markdown")]
+)
+def test_reports_have_known_formats(tmp_path: Path, given: str, hint: str) -> None:
+    """A format nobody makes is an error that names those there are."""
+    config = read(tmp_path, f'[reporting]\nformats = ["{given}"]\n')
+    with pytest.raises(ConfigError, match=r"reporting\.formats") as caught:
+        config.check(Registry())
+    assert hint in caught.value.message
+
+
 @pytest.mark.parametrize("suffix", ["toml", "json", "yaml"])
 def test_three_formats_say_the_same(tmp_path: Path, suffix: str) -> None:
     """TOML, JSON and YAML of the same content give the same configuration."""

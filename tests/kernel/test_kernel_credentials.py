@@ -266,6 +266,24 @@ async def test_names_are_listed_without_values(tmp_path: Path) -> None:
             await made.call("credential.list", {"store": "nosuch"})
 
 
+async def test_what_the_configuration_refers_to_is_listed(tmp_path: Path) -> None:
+    """A variable is a secret because somebody refers to it, however it is called; one that is not set is none."""
+    adapters = {
+        "rmm": {"kind": "vendor", "api_key": "env:OUR_LOGIN"},
+        "two": {"kind": "vendor", "api_key_env": "OTHER_LOGIN"},
+        "three": {"kind": "vendor", "api_key_env": "NOT_THERE"},
+    }
+    made = make_toolkit(
+        tmp_path,
+        plugins={"double": double},
+        config={"adapters": adapters},
+        env={"OUR_LOGIN": "value-a", "OTHER_LOGIN": "value-b", "EDITOR": "vi"},
+    )
+    async with made:
+        found = await made.call("credential.list", {"store": "env"})
+    assert [one.name for one in found.items] == ["OTHER_LOGIN", "OUR_LOGIN"]
+
+
 async def test_a_secret_is_removed_from_one_store(tmp_path: Path) -> None:
     """What is not there is an error, not a success."""
     memory.kept["a/b"] = vault.kept["a/b"] = "value"
