@@ -26,7 +26,6 @@ _COLOURS = {
     "unknown": "36", "open": "1;31",
 }  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_WIDEST_CELL = 72
 _READABLE = 24
 """Text in a narrower last column would be a ladder of words; it goes below its row instead."""
 
@@ -54,8 +53,8 @@ def render(
 ) -> str:
     """Return a result as text, without a final line break, secrets masked and control characters made harmless.
 
-    `row_type` says what a list would hold, for the words when it is empty. A table wider than `width` columns has its
-    last column broken between words.
+    `row_type` says what a list would hold, for the words when it is empty. A table wider than `width` columns is broken
+    between words; without a width every row is one line, however long. Nothing is ever left out of a cell.
     """
     if format is Format.JSON:
         return json.dumps(_document(result), indent=2, ensure_ascii=False)
@@ -289,30 +288,11 @@ def _width(text: str) -> int:
     )
 
 
-def _cut(text: str, limit: int) -> str:
-    while _width(text) > limit:
-        text = (
-            text[: max(limit - 1, len(text) - max(1, _width(text) - limit) - 1)] + "…"
-            if len(text) > limit
-            else text[:-2] + "…"
-        )
-    return text
-
-
 def _table(
     heads: Sequence[str], cells: Sequence[Sequence[str]], *, colour: bool, width: int | None
 ) -> str:
-    last = len(heads) - 1
-    # A terminal gets all of a cell, in as many lines as it needs; the rest gets one line a row
-    shown = [
-        [
-            cell if number == last or width is not None else _cut(cell, _WIDEST_CELL)
-            for number, cell in enumerate(row)
-        ]
-        for row in cells
-    ]
-    kept = [n for n in range(len(heads)) if any(row[n] for row in shown)] or [0]
-    columns = [[heads[n].upper(), *(row[n] for row in shown)] for n in kept]
+    kept = [n for n in range(len(heads)) if any(row[n] for row in cells)] or [0]
+    columns = [[heads[n].upper(), *(row[n] for row in cells)] for n in kept]
     widths = [max(map(_width, column)) for column in columns]
     below: Sequence[str] = ()
     if width is not None:
