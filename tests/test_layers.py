@@ -1,5 +1,6 @@
 """Who may import whom, held against the tree and against planted breaches."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,14 @@ def test_the_kernel_knows_no_plugin(house: Path) -> None:
     )
     (broken,) = layers.violations(house)
     assert "the kernel imports nothing above it" in broken
+
+
+def test_tests_of_plugins_use_nothing_private_of_the_kernel() -> None:
+    """What they need of it is in `msp_core.testing`, as for the authors of other plugins."""
+    private = re.compile(r"from msp_core\.(?!testing)\S+ import (?:\([^)]*?|[^(\n]*?)\b_[a-z]\w*")
+    found = [
+        f"{path.name}: {match[0]}"
+        for path in sorted(ROOT.glob("plugins/*/tests/*.py"))
+        for match in private.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []

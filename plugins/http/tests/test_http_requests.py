@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from msp_core.context import _apply
 from msp_core.correlation import CURRENT
+from msp_core.testing import open_door
 from msp_core.v1 import (
     AuthenticationFailed,
     ConfigError,
@@ -112,7 +112,8 @@ async def test_changes_need_the_door(bench: Any) -> None:
         await client.request("DELETE", "/x", effect=Effect.DESTROY)
     assert server.requests == []
     assert (await client.request("POST", "/x", effect=Effect.READ, json={"a": 1})).json() is None
-    done = await _apply(lambda: client.request("POST", "/x", data={"b": "é&"}), Effect.CHANGE)
+    with open_door():
+        done = await client.request("POST", "/x", data={"b": "é&"})
     assert done.status == 204
     assert [request.body for request in server.requests] == [b'{"a":1}', b"b=%C3%A9%26"]
     assert server.requests[0].headers["content-type"] == "application/json"

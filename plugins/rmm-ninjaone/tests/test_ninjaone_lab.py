@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from msp_core.context import _apply
-from msp_core.testing import make_toolkit
+from msp_core.testing import make_toolkit, open_door
 from msp_core.v1 import (
     AuthenticationFailed,
     Command,
@@ -15,7 +14,6 @@ from msp_core.v1 import (
     CpuFacts,
     CredentialError,
     DeploysAgents,
-    Effect,
     InvalidParameters,
     ListsClients,
     ListsDevices,
@@ -217,7 +215,8 @@ async def test_commands(make: Any, ctx: Any, lab: Any, query: Any, secrets_of: A
 
 async def through_door(adapter: Any, ctx: Any, target: Any, line: str, **options: Any) -> Any:
     command = Command(line=line, **options)
-    return await _apply(lambda: adapter.run_command(ctx, target, command), Effect.CHANGE)
+    with open_door():
+        return await adapter.run_command(ctx, target, command)
 
 
 async def test_commands_that_cannot_run(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from msp_core.context import _apply
-from msp_core.v1 import Command, Effect, Quarantined, ServiceRequest
+from msp_core.testing import open_door
+from msp_core.v1 import Command, Quarantined, ServiceRequest
 from msp_lab.testing import prism_proxy
 from msp_rmm_ninjaone import facts
 
@@ -42,9 +42,8 @@ async def test_traffic_agrees_with_the_vendors_description(
         for source in (facts.volumes, facts.services, facts.connectivity, facts.conditions):
             assert len([one async for one in source(ctx, adapter, asked)]) == len(devices)
         target = query([next(one for one in devices if one.online)]).targets[0]
-        done = await _apply(
-            lambda: adapter.run_command(ctx, target, Command(line="hostname")), Effect.CHANGE
-        )
+        with open_door():
+            done = await adapter.run_command(ctx, target, Command(line="hostname"))
         assert done.success
         await adapter.deploy_agent(
             ctx,
