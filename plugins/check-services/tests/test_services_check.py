@@ -1,5 +1,7 @@
 """The services check: expected by name, failed by the system's own word, nothing guessed."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +108,23 @@ def test_services_requests_ask_for_the_expected_names() -> None:
     device = Device(id="acme/web", client_id="acme", name="web")
     assert requests(ServiceLimits(expected=("nginx",)), device) == (ServiceRequest(("nginx",)),)
     assert requests(ServiceLimits(), device) == ()
+    for other in (
+        ServiceLimits(expected=("nginx",), if_installed=("sql*",)),
+        ServiceLimits(expected=("nginx",), automatic=True),
+    ):
+        assert requests(other, device) == ()
+
+
+@pytest.mark.parametrize("more", [{"if_installed": ("sql*",)}, {"automatic": True}])
+def test_what_is_not_listed_may_be_what_has_stopped(more: dict[str, Any]) -> None:
+    """A pattern held against a part of the list proves nothing, however well the named services are."""
+    part = facts(complete=False, nginx=S.RUNNING)
+    assert judge(part, expected=("nginx",)).status is Status.OK
+    verdict = judge(part, expected=("nginx",), **more)
+    assert (verdict.status, verdict.message) == (
+        Status.UNKNOWN,
+        "the list of services is not complete",
+    )
 
 
 ORDER = [S.RUNNING, S.STARTING, S.STOPPED]

@@ -57,9 +57,13 @@ class ServiceLimits:
 
 def requests(limits: ServiceLimits, device: Device) -> Sequence[ServiceRequest]:
     """Ask for the named services, for sources that read one service at a time."""
-    # A pattern can only be held against a list; a source that lists all services ignores the request
+    # A pattern can only be held against the list of all; a source that lists all services ignores the request
     del device
-    return (ServiceRequest(limits.expected),) if limits.expected else ()
+    return (ServiceRequest(limits.expected),) if limits.expected and not _wants_all(limits) else ()
+
+
+def _wants_all(limits: ServiceLimits) -> bool:
+    return bool(limits.if_installed or limits.automatic)
 
 
 def evaluate(
@@ -73,7 +77,7 @@ def evaluate(
     running = sum(item.state is ServiceState.RUNNING for item in services.services)
     if not findings and not services.complete:
         return Verdict(
-            Status.UNKNOWN, "no service is expected by name, and the source lists only named ones"
+            Status.UNKNOWN, "no service is expected by name, and the list of services is not complete"
         )
     problems = sorted(
         (item for item in findings if item[0] is not Status.OK),
@@ -103,6 +107,8 @@ def _findings(facts: ServiceFacts, limits: ServiceLimits) -> Iterator[tuple[Stat
             yield _judge_expected(item)
         elif not runs and not _matches(key, limits.ignore):
             yield from _judge_unnamed(item, key, limits)
+    if not facts.complete and _wants_all(limits):
+        yield Status.UNKNOWN, "the list of services is not complete"
     for name in missing.values():
         if facts.complete:
             yield Status.CRITICAL, f"{_plain(name)} is not installed"
