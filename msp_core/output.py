@@ -188,7 +188,8 @@ def _nagios(result: Any) -> str:
 
         counts = ", ".join(f"{states.count(one)} {one.value}" for one in Status if one in states)
         return f"{worst(states).value.upper()}: {counts}"
-    return f"OK: {len(rows)} {'row' if len(rows) == 1 else 'rows'}"
+    word = ("OK", "WARNING", "CRITICAL", "UNKNOWN")[min(getattr(result, "exit_code", 0) or 0, 3)]
+    return f"{word}: {len(rows)} {'row' if len(rows) == 1 else 'rows'}"
 
 
 def _for_people(

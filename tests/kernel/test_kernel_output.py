@@ -222,6 +222,23 @@ def test_a_terminal_shows_all_of_a_long_cell_and_a_pipe_one_line_a_row() -> None
     assert set(long.split()) <= set(shown.split())
 
 
+@frozen
+class Ended:
+    """A result with an exit code of its own."""
+
+    exit_code: int | None
+
+
+@pytest.mark.parametrize(
+    ("code", "word"), [(0, "OK"), (None, "OK"), (1, "WARNING"), (2, "CRITICAL"), (3, "UNKNOWN")]
+)
+def test_the_status_line_of_any_result_says_what_the_exit_code_says(
+    code: int | None, word: str
+) -> None:
+    """What ends with 1 is not called OK."""
+    assert render(Ended(code), Format.NAGIOS, zone=BERLIN) == f"{word}: 1 row"
+
+
 @pytest.mark.parametrize("format", list(Format))
 def test_an_ordered_enum_is_said_by_its_name_in_every_format(format: Format) -> None:
     """An effect is an order inside and a word outside: a number says nothing, and YAML refused it."""
