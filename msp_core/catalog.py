@@ -37,6 +37,17 @@ _PROVIDES = {
     "msp-secrets-keyring": "keyring",
     "msp-secrets-vault": "vault",
 }
+SECTIONS = {
+    "database": "msp-store",
+    "health_checks": "msp-health",
+    "alerts": "msp-alerts",
+    "access": "msp-access",
+    "inventory": "msp-inventory",
+    "http": "msp-http",
+    "lab": "msp-lab",
+    "mcp": "msp-mcp-server",
+}
+"""Sections of the configuration that a known plugin owns."""
 _DISTRIBUTION = {name: dist for dist, names in _PROVIDES.items() for name in names.split()}
 
 KNOWN_ADAPTERS = tuple(

@@ -16,14 +16,25 @@ import attrs
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from msp_core import terminal
-from msp_core.errors import InvalidParameters, MspError
+from msp_core.errors import (
+    InvalidParameters,
+    MspError,
+    PluginError,
+    StoreError,
+    SystemFailure,
+    UnknownPlugin,
+)
 from msp_core.output import Format, render
 from msp_core.records import Effect, Spelling, Surface, Tool
+from msp_core.registry import Registry
 from msp_core.schema import Parameter, choices, cli_path, parameters, row_type
 from msp_core.structure import plain
 from msp_core.toolkit import Toolkit
 
 INTERRUPTED = 130
+_ALWAYS = ("plugin.disable", "plugin.enable")
+"""Tools that work whatever is broken; `--safe-mode` would do the same, if people knew of it."""
+_BROKEN = (PluginError, StoreError, SystemFailure, UnknownPlugin)
 _METAVARS: dict[Any, str] = {
     int: "INTEGER", float: "NUMBER", datetime: "TIME", timedelta: "DURATION", Path: "PATH",
 }  # fmt: skip
@@ -180,7 +191,7 @@ class Run:
                     yes=bool(values.get("__yes")),
                     no_input=bool(values.get("__no_input")),
                 )
-            result = asyncio.run(self._call(arguments, values, bar))
+            result = self._result(arguments, values, bar)
             bar.clear()
             zone = ZoneInfo(self.toolkit.config.general.timezone)
             text = render(
@@ -202,6 +213,26 @@ class Run:
             sys.stdout.write(text + "\n")
         code = getattr(result, "exit_code", 0)
         return 3 if code is None else int(code)
+
+    def _result(
+        self, arguments: Mapping[str, Any], values: Mapping[str, Any], bar: terminal.ProgressBar
+    ) -> Any:
+        """Call the tool; where a plugin broke what every change needs, taking it out works without that."""
+        try:
+            return asyncio.run(self._call(arguments, values, bar))
+        except MspError as error:
+            broken = isinstance(error, _BROKEN) or "access" in self.toolkit.registry.failures
+            if self.tool.name not in _ALWAYS or not broken:
+                raise
+            alone = attrs.evolve(
+                self, toolkit=Toolkit(self.toolkit.config, Registry(safe_mode=True))
+            )
+            try:
+                result = asyncio.run(alone._call(arguments, values, bar))
+            except MspError:
+                raise error from None
+            terminal.warn(f"this is in no audit trail: {error.message}")
+            return result
 
     async def _call(
         self, arguments: Mapping[str, Any], values: Mapping[str, Any], bar: terminal.ProgressBar

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import attrs
 
-from msp_core.catalog import KNOWN_ADAPTERS, install_line
+from msp_core.catalog import KNOWN_ADAPTERS, SECTIONS, install_line
 from msp_core.configfile import read_file
 from msp_core.environ import Environ
 from msp_core.errors import ConfigError
@@ -23,21 +23,12 @@ from msp_core.registry import Registry, known_ids
 from msp_core.secrets import SecretRef
 from msp_core.sections import KERNEL_SECTIONS, General
 from msp_core.structure import Problem, Unstructurable, is_union, structure
-from msp_core.unknown import not_there, out_of_use
+from msp_core.unknown import may_be_of_one_out_of_use, not_there, out_of_use
 from msp_core.workspace import find_file, overlays, workspace_root
 
 S = TypeVar("S")
 
 _SPECIAL = ("adapters", "rmm", "backup")
-_ELSEWHERE = {
-    "database": "msp-store",
-    "health_checks": "msp-health",
-    "alerts": "msp-alerts",
-    "access": "msp-access",
-    "inventory": "msp-inventory",
-    "http": "msp-http",
-    "lab": "msp-lab",
-}
 
 
 @attrs.frozen(kw_only=True)
@@ -133,18 +124,24 @@ class Config:
         """Type everything that is configured; raise ConfigError with all problems, or return the warnings."""
         problems: list[Problem] = []
         warnings: list[str] = []
+        unchecked: list[str] = []
         for name, data in self.data.items():
             if name in _SPECIAL:
                 continue
             type_ = self._type_of(name, registry)
-            if type_ is None:
+            if type_ is None and registry.safe_mode:
+                unchecked.append(name)
+            elif type_ is None:
                 sections = [one.section for one in registry.records(Settings)]
-                self._unknown_section(name, sections, problems, warnings)
+                self._unknown_section(name, sections, registry, problems, warnings)
             else:
                 typed: Any = self._structure(data, type_, name, problems)
                 if typed is not None:
                     self._typed[type_] = typed
                     problems.extend(self._said_by_owner(name, typed, registry))
+        if unchecked:
+            text = f"no plugin is loaded, so these are not checked: {', '.join(sorted(unchecked))}"
+            warnings.append(f"{self.path}: {text}")
         self.instances(registry, problems=problems, warnings=warnings)
         if problems:
             raise self.error(problems)
@@ -245,7 +242,11 @@ class Config:
             )
             hint += out_of_use(registry)
             word = {"rmm": "provider"}.get(path, "name" if path.startswith("backup") else "kind")
-            problems.append(Problem(f"{path}.{word}", f"there is no adapter {kind!r}", hint))
+            problem = Problem(f"{path}.{word}", f"there is no adapter {kind!r}", hint)
+            if may_be_of_one_out_of_use(kind, registry, near=bool(near)):
+                warnings.append(f"{self.origin(path)}: {problem}")
+            else:
+                problems.append(problem)
             return None
         options = {key: value for key, value in section.items() if key != "kind"}
         return self._built_instance(name, path, adapter, options, problems, warnings)
@@ -337,18 +338,25 @@ class Config:
         self._paths[name] = path
 
     def _unknown_section(
-        self, name: str, sections: Iterable[str], problems: list[Problem], warnings: list[str]
+        self,
+        name: str,
+        sections: Iterable[str],
+        registry: Registry,
+        problems: list[Problem],
+        warnings: list[str],
     ) -> None:
-        if name in _ELSEWHERE:
-            warnings.append(
-                f"{self.origin(name)}: {name}: the plugin for this section is not in use. "
-                f"Run: pip install {_ELSEWHERE[name]}"
-            )
+        if name in SECTIONS:
+            why = not_there(name, f"pip install {SECTIONS[name]}", registry)
+            warnings.append(f"{self.origin(name)}: {name}: {why}")
             return
-        known = sorted({*KERNEL_SECTIONS, *sections, *_SPECIAL, *_ELSEWHERE})
+        known = sorted({*KERNEL_SECTIONS, *sections, *_SPECIAL, *SECTIONS})
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-        problems.append(Problem(name, "unknown section", hint))
+        problem = Problem(name, "unknown section", hint + out_of_use(registry))
+        if may_be_of_one_out_of_use(name, registry, near=bool(near)):
+            warnings.append(f"{self.origin(name)}: {problem}")
+        else:
+            problems.append(problem)
 
 
 def _merge(

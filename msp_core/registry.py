@@ -44,7 +44,8 @@ class _Hooks(pluggy.PluginManager):
 class Registry:
     """The plugins of one process. A plugin is imported when a hook it implements is first needed, and never twice.
 
-    `index` says which plugin implements which hook; without it every plugin is loaded for every question.
+    `index` says which plugin implements which hook; without it every plugin is loaded for every question. `safe_mode`
+    says that there are no candidates because nobody was to be loaded.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Registry:
         disabled: Iterable[str] = (),
         index: Index | None = None,
         report: Callable[[PluginFailure], None] | None = None,
+        safe_mode: bool = False,
     ) -> None:
+        self.safe_mode = safe_mode
         self.disabled = frozenset(disabled)
         self.candidates = {candidate.id: candidate for candidate in candidates}
         # One that claims another's id must not be taken for it.

@@ -23,7 +23,7 @@ def open_registry(
 ) -> Registry:
     """Find the plugins a configuration allows; with a warm index none is imported yet, in safe mode none ever is."""
     if safe_mode:
-        return Registry(report=report)
+        return Registry(report=report, safe_mode=True)
     plugins = config.view(Plugins, "plugins")
     index = index or read_index(config.path)
     if index is None or index.failures:

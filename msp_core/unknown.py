@@ -37,6 +37,8 @@ def not_there(kind: str, line: str, registry: "Registry") -> str:
     from msp_core.discovery import slug
 
     id = slug(line.rpartition(" ")[2])
+    if registry.safe_mode:
+        return f"no plugin is loaded, so {kind!r} is not checked"
     if id in registry.failures:
         failure = registry.failures[id]
         return f"the plugin for {kind!r} failed: {failure.reason}. {failure.fix}"
@@ -45,7 +47,19 @@ def not_there(kind: str, line: str, registry: "Registry") -> str:
     return f"the plugin for {kind!r} is not installed. Run: {line}"
 
 
+def may_be_of_one_out_of_use(name: str, registry: "Registry", *, near: bool) -> bool:
+    """Tell whether a name nobody knows may be a plugin's that is not in use, so that it is no mistake of the writer.
+
+    `near` says that it looks like one that is known, which speaks for a mistake.
+    """
+    word, out = name.replace("_", "-"), {*registry.disabled, *registry.failures}
+    named = any(word in id or id in word for id in out)
+    return registry.safe_mode or named or (bool(out) and not near)
+
+
 def out_of_use(registry: "Registry") -> str:
     """Name what is disabled or failed, to be put behind a hint; empty where everything is in use."""
+    if registry.safe_mode:
+        return "; no plugin is loaded"
     names = sorted({*registry.disabled, *registry.failures})
     return f"; disabled or failed: {', '.join(names)}" if names else ""
