@@ -42,7 +42,7 @@ def clients(draw: st.DrawFn) -> Client:
 @given(st.lists(clients(), max_size=5), st.sampled_from(Format))
 def test_round_trip(written: list[Client], format: Format) -> None:
     """What is exported is read back unchanged, in either format."""
-    text = to_csv(written) if format is Format.CSV else to_json(written)
+    text = to_csv(written) if format is Format.CSV else to_json(written, {})
     read = parse(text, format)
     assert [entry.fields for entry in read] == [
         {name: getattr(client, name) for name in FIELDS} for client in written
@@ -133,6 +133,34 @@ async def test_export_and_import_through_files(each_toolkit: Toolkit, tmp_path: 
     shown = await each_toolkit.call("client.export", {})
     assert shown.text.startswith("id,name,")
     assert datetime.now(UTC) >= before[0].created_at
+
+
+@pytest.mark.anyio
+async def test_settings_travel_in_json(each_toolkit: Toolkit, tmp_path: Path) -> None:
+    """They are restored to the letter; what has none keeps none, and CSV says what it leaves out."""
+    service, ctx = await each_toolkit.get(Clients), each_toolkit.context()
+    for name in ("Acme", "Globex"):
+        await service.create(ctx, name=name)
+    own = {"a.b": 97, "list": ["x"], "on": True}
+    await service.set_config(ctx, "acme", own)
+    file = tmp_path / "out.json"
+    await each_toolkit.call("client.export", {"output": str(file)}, ctx=ctx)
+    assert ctx.warnings == []
+    again = await each_toolkit.call("client.import", {"file": str(file)})
+    assert [row.action for row in again.rows] == ["unchanged", "unchanged"]
+    await service.set_config(ctx, "acme", {"a.b": 1, "list": None, "more": 1})
+    await service.set_config(ctx, "globex", {"more": 1})
+    done = await each_toolkit.call("client.import", {"file": str(file)})
+    assert [row.action for row in done.rows] == ["updated", "updated"]
+    assert await service.get_configs(ctx, ["acme", "globex"]) == {"acme": own, "globex": {}}
+    file.write_text('[{"id": "acme", "notes": "n"}, {"name": "New", "settings": {"a": 1}}]')
+    await each_toolkit.call("client.import", {"file": str(file)})
+    assert await service.get_configs(ctx, ["acme", "new"]) == {"acme": own, "new": {"a": 1}}
+    file.write_text('[{"id": "acme", "settings": [1]}, {"id": "globex", "settings": {"": 1}}]')
+    with pytest.raises(InvalidParameters):
+        await each_toolkit.call("client.import", {"file": str(file)})
+    await each_toolkit.call("client.export", {}, ctx=ctx)
+    assert "settings of acme, new: left out" in ctx.warnings[0]
 
 
 @pytest.mark.anyio

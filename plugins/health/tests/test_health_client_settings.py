@@ -75,3 +75,18 @@ def test_right_settings_say_nothing(msp: Msp) -> None:
     )
     assert msp("client", "config", "acme", *words)[1] == ""
     msp("client", "config", "acme", "--unset", "health.disk_percent")
+
+
+def test_an_import_judges_settings_too(msp: Msp, tmp_path: Path) -> None:
+    """A wrong limit in a file is a bad row with its line, and nothing is recorded."""
+    rows = [
+        {"name": "One", "settings": {"health.cpu.warning_percent": 70}},
+        {"name": "Two", "settings": {"health.disk.critcal_percent": 95}},
+    ]
+    (tmp_path / "in.json").write_text(json.dumps(rows))
+    _, err = msp("client", "import", "in.json", code=64)
+    assert "line 2" in err
+    assert "'health.disk.critical_percent'" in err
+    assert json.loads(msp("client", "list", "--json")[0])["total"] == 1
+    (tmp_path / "in.json").write_text(json.dumps(rows[:1]))
+    assert "pip install msp-check-cpu" in msp("client", "import", "in.json")[1]

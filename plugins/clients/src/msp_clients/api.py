@@ -27,10 +27,14 @@ class NewClient:
 
 @frozen(kw_only=True)
 class Entry:
-    """One row of an import: the fields it gives (of NewClient), already of the right types, and its line."""
+    """One row of an import: the fields it gives (of NewClient), already of the right types, and its line.
+
+    `settings` are all the client's own settings after it; None leaves them as they are.
+    """
 
     line: int
     fields: Mapping[str, Any]
+    settings: Mapping[str, Any] | None = None
 
 
 @frozen(kw_only=True)

@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar
 
 from attrs import frozen
 
-from msp_clients.api import Clients, Entry
+from msp_clients.api import Clients, Entry, KnowsSettings, slug
+from msp_clients.naming import bad_rows
 from msp_core.v1 import (
     Client,
     ClientStatus,
@@ -23,9 +24,12 @@ from msp_core.v1 import (
     InvalidParameters,
     Param,
     Tier,
+    UnknownPlugin,
 )
 
 FIELDS = ("id", "name", "contact_email", "tier", "status", "tags", "notes")
+SETTINGS = "settings"
+"""The client's own settings: an object, so in JSON only."""
 _SIZE_BYTES = 50 * 1024 * 1024
 _FORMULA = (
     "=",
@@ -111,10 +115,16 @@ async def export_clients(
     output: Annotated[Path | None, Doc("File to write; shown when left out.")] = None,
     format: Annotated[Format | None, Doc("csv or json; from the file's name, else csv.")] = None,
 ) -> Exported:
-    """Write clients as CSV or JSON."""
-    found = await (await ctx.get(Clients)).list(ctx)
+    """Write clients as CSV or JSON. JSON holds each client's own settings too."""
+    service = await ctx.get(Clients)
+    found = await service.list(ctx)
+    settings = await service.get_configs(ctx, [client.id for client in found.items])
     chosen = format or _format_of(output) or Format.CSV
-    text = to_csv(found.items) if chosen is Format.CSV else to_json(found.items)
+    text = to_csv(found.items) if chosen is Format.CSV else to_json(found.items, settings)
+    having = [client_id for client_id, own in settings.items() if own]
+    if chosen is Format.CSV and having:
+        some = ", ".join(having[:5]) + (f" and {len(having) - 5} more" if len(having) > 5 else "")
+        ctx.warn(f"CSV cannot hold the settings of {some}: left out. With them: --format json")
     if output is not None and not ctx.dry_run:
         _replace(output, text, "utf-8-sig" if chosen is Format.CSV else "utf-8")
     return Exported(count=len(found.items), path=output, text="" if output else text)
@@ -129,9 +139,11 @@ async def import_clients(
     """Read clients from a CSV or JSON file: all rows or none.
 
     A row whose id (or, without an id, exact name) is known updates that client; fields left out stay as they are.
+    Settings that are given, in JSON, are all the client has afterwards.
     """
     text = _read(file)
     entries = parse(text, format or _format_of(file) or Format.CSV)
+    await _check_settings(ctx, entries)
     merged = await (await ctx.get(Clients)).merge(ctx, entries)
     return Imported(
         rows=tuple(
@@ -140,6 +152,33 @@ async def import_clients(
         ),
         recorded=ctx.records,
     )
+
+
+async def _check_settings(ctx: Context, entries: Sequence[Entry]) -> None:
+    """Have those who read settings judge them before anything is recorded."""
+    given = [entry for entry in entries if entry.settings]
+    if not given:
+        return
+    try:
+        knows = await ctx.get(KnowsSettings)
+    except UnknownPlugin:
+        return
+    problems: list[dict[str, Any]] = []
+    for entry in given:
+        own = entry.settings or {}
+        name = str(entry.fields.get("name", ""))
+        client = Client(
+            id=entry.fields.get("id") or slug(name),
+            name=name,
+            tier=entry.fields.get("tier", Tier.BRONZE),
+        )
+        try:
+            for warning in await knows.check_settings(ctx, client, own, list(own)):
+                ctx.warn(f"{client.id}: {warning}")
+        except InvalidParameters as error:
+            problems.append({"line": entry.line, "problem": f"{error.message} {error.suggestion}"})
+    if problems:
+        raise bad_rows(problems)
 
 
 def to_csv(clients: Sequence[Client]) -> str:
@@ -161,8 +200,8 @@ def to_csv(clients: Sequence[Client]) -> str:
     return out.getvalue()
 
 
-def to_json(clients: Sequence[Client]) -> str:
-    """Write a JSON list of objects."""
+def to_json(clients: Sequence[Client], settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write a JSON list of objects; `settings` are those of each client by id."""
     rows = [
         {
             "id": client.id,
@@ -172,6 +211,7 @@ def to_json(clients: Sequence[Client]) -> str:
             "status": client.status.value,
             "tags": list(client.tags),
             "notes": client.notes,
+            SETTINGS: settings.get(client.id, {}),
         }
         for client in clients
     ]
@@ -185,17 +225,15 @@ def parse(text: str, format: Format) -> tuple[Entry, ...]:
     problems: list[dict[str, Any]] = []
     for line, row in rows:
         try:
-            entries.append(Entry(line=line, fields=_typed(row)))
+            own = row.get(SETTINGS)
+            if own is not None and not isinstance(own, dict):
+                raise ValueError("settings must be an object")
+            fields = _typed({name: value for name, value in row.items() if name != SETTINGS})
+            entries.append(Entry(line=line, fields=fields, settings=own))
         except ValueError as error:
             problems.append({"line": line, "problem": str(error)})
     if problems:
-        shown = "; ".join(f"line {one['line']}: {one['problem']}" for one in problems[:10])
-        more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise InvalidParameters(
-            f"nothing was imported, {len(problems)} rows are bad: {shown}{more}",
-            suggestion="Mend these rows and import the file again.",
-            rows=problems,
-        )
+        raise bad_rows(problems)
     return tuple(entries)
 
 
@@ -235,17 +273,17 @@ def _json_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         if not isinstance(row, dict):
             yield number, {"": "it is no object"}
             continue
-        _check_fields(list(row), f"entry {number}")
+        _check_fields(list(row), f"entry {number}", (*FIELDS, SETTINGS))
         yield number, row
 
 
-def _check_fields(names: Sequence[str], where: str) -> None:
-    unknown = sorted(set(names) - set(FIELDS))
+def _check_fields(names: Sequence[str], where: str, known: Sequence[str] = FIELDS) -> None:
+    unknown = sorted(set(names) - set(known))
     doubled = len(set(names)) != len(names)
     if not names or unknown or doubled:
         problem = f"unknown field {unknown[0]!r}" if unknown else "no or doubled field names"
         raise InvalidParameters(
-            f"{where} has {problem}", suggestion="The fields are: " + ", ".join(FIELDS)
+            f"{where} has {problem}", suggestion="The fields are: " + ", ".join(known)
         )
 
 

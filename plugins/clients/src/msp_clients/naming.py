@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msp_clients.api import NewClient
 from msp_core.v1 import InvalidParameters
@@ -111,4 +112,15 @@ def checked(new: NewClient) -> NewClient:
         tags=checked_tags(new.tags),
         notes=checked_notes(new.notes),
         id=None if new.id is None else checked_id(new.id),
+    )
+
+
+def bad_rows(problems: Sequence[Mapping[str, Any]]) -> InvalidParameters:
+    """Report the bad rows of an import, the first ones in words."""
+    shown = "; ".join(f"line {one['line']}: {one['problem']}" for one in problems[:10])
+    more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
+    return InvalidParameters(
+        f"nothing was imported, {len(problems)} rows are bad: {shown}{more}",
+        suggestion="Mend these rows and import the file again.",
+        rows=list(problems),
     )

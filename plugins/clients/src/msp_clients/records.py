@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from msp_clients.api import Entry, Merged, NewClient, free_id, slug
-from msp_clients.naming import checked, checked_name
+from msp_clients.naming import bad_rows, checked, checked_name
 from msp_clients.tables import ClientRow, ConfigurationRow
 from msp_core.v1 import (
     Client,
@@ -254,7 +254,22 @@ def merge(tx: Tx, scope: Scope, entries: Sequence[Entry]) -> tuple[Merged, ...]:
     if problems:
         raise bad_rows(problems)
     created = iter(insert_many(tx, scope, fresh))
-    return tuple(one or Merged(action="created", client=next(created)) for one in merged)
+    done = [one or Merged(action="created", client=next(created)) for one in merged]
+    return tuple(_with_settings(tx, one, entry) for one, entry in zip(done, entries, strict=True))
+
+
+def _with_settings(tx: Tx, merged: Merged, entry: Entry) -> Merged:
+    """Give the client exactly the settings of its entry, where that has some."""
+    if entry.settings is None:
+        return merged
+    now = read_configs([merged.client.id])[merged.client.id]
+    wanted = {**dict.fromkeys(now), **entry.settings}
+    written = write_config(tx, merged.client.id, wanted)
+    return (
+        attrs.evolve(merged, action="updated")
+        if written and merged.action == "unchanged"
+        else merged
+    )
 
 
 def _entry_target(
@@ -281,17 +296,6 @@ def _entry_target(
     return same[0] if same else None
 
 
-def bad_rows(problems: Sequence[Mapping[str, Any]]) -> InvalidParameters:
-    """Report the bad rows of an import, the first ones in words."""
-    shown = "; ".join(f"line {one['line']}: {one['problem']}" for one in problems[:10])
-    more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
-    return InvalidParameters(
-        f"nothing was imported, {len(problems)} rows are bad: {shown}{more}",
-        suggestion="Mend these rows and import the file again.",
-        rows=list(problems),
-    )
-
-
 def read_configs(client_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the settings of these clients."""
     found: dict[str, dict[str, Any]] = {client_id: {} for client_id in client_ids}
@@ -305,8 +309,8 @@ def read_configs(client_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def write_config(tx: Tx, client_id: str, values: Mapping[str, Any]) -> None:
-    """Set settings of one client and remove those whose value is None; unchanged ones are not written."""
+def write_config(tx: Tx, client_id: str, values: Mapping[str, Any]) -> bool:
+    """Set settings of one client and remove those whose value is None; tell whether any was changed."""
     now = read_configs([client_id])[client_id]
     gone = [key for key, value in values.items() if value is None and key in now]
     new = {
@@ -337,3 +341,4 @@ def write_config(tx: Tx, client_id: str, values: Mapping[str, Any]) -> None:
         ).execute()
     if gone or new:
         tx.emit("client.configured", {"client_id": client_id, "keys": sorted([*gone, *new])})
+    return bool(gone or new)

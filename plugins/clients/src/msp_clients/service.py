@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
+from attrs import evolve
+
 from msp_clients import records
 from msp_clients.api import Entry, Merged, NewClient
 from msp_clients.naming import checked_key
@@ -94,7 +96,11 @@ class ClientService:
     async def merge(self, ctx: Context, entries: Sequence[Entry]) -> tuple[Merged, ...]:
         """Create and update clients, all entries or none."""
         scope = ctx.scope.clients
-        return await self._write(ctx, lambda tx: records.merge(tx, scope, entries))
+        good = [
+            entry if entry.settings is None else evolve(entry, settings=_settings(entry.settings))
+            for entry in entries
+        ]
+        return await self._write(ctx, lambda tx: records.merge(tx, scope, good))
 
     async def get(self, ctx: Context, ref: str, *, include_deleted: bool = False) -> Client:
         """Return one client by id or exact name."""
@@ -215,12 +221,16 @@ class ClientService:
     async def set_config(self, ctx: Context, client_id: str, values: Mapping[str, Any]) -> None:
         """Set keys of the client's settings; None removes a key."""
         scope = ctx.scope.clients
-        good = {checked_key(key): _json(key, value) for key, value in values.items()}
+        good = _settings(values)
 
         def write(tx: Tx) -> None:
             records.write_config(tx, records.find(scope, client_id).id, good)
 
         await self._write(ctx, write)
+
+
+def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {checked_key(key): _json(key, value) for key, value in values.items()}
 
 
 def _json(key: str, value: Any) -> Any:
