@@ -100,10 +100,10 @@ def _in_base64(raw: bytes) -> set[str]:
 
 
 @lru_cache(maxsize=1)
-def _pattern() -> re.Pattern[str] | None:
-    if not _seen:
-        return None
-    return re.compile("|".join(re.escape(value) for value in sorted(_seen, key=len, reverse=True)))
+def _pattern() -> tuple[tuple[str, ...], re.Pattern[str]]:
+    """Return the values to mask, longest first, and what finds any of them."""
+    values = tuple(sorted(_seen, key=len, reverse=True))
+    return values, re.compile("|".join(map(re.escape, values)))
 
 
 _BY_KEY = re.compile(
@@ -111,18 +111,26 @@ _BY_KEY = re.compile(
     r"(?:(?:bearer|basic)\s+)?)(?!(?:env|file|keyring|vault):|(?:expected|unknown|there)\s)([^\s\"',;&]{4,})"
 )
 """References are no secrets, and neither are the words that say what is wrong with the option of this name."""
+_STEMS = ("pass", "secret", "token", "key", "author")
+"""One of them is in whatever `_BY_KEY` finds. None has an i, which Unicode folds in several ways."""
 _IN_URL = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
 
 
 def mask_known(text: str) -> str:
     """Replace every known secret value with asterisks; for results, which may hold a link with a token people need."""
-    pattern = _pattern()
-    return text if pattern is None else pattern.sub(MASK, text)
+    values, pattern = _pattern()
+    # Nearly no text holds one, and looking for each is several times faster than for any
+    return pattern.sub(MASK, text) if any(value in text for value in values) else text
 
 
 def mask(text: str) -> str:
     """Replace every known secret value, and what looks like one by its key; for logs and errors."""
-    text = _IN_URL.sub(rf"\1:{MASK}@", mask_known(text))
+    text = mask_known(text)
+    if "://" in text:
+        text = _IN_URL.sub(rf"\1:{MASK}@", text)
+    folded = text.casefold()
+    if not any(stem in folded for stem in _STEMS):
+        return text
     return _BY_KEY.sub(lambda match: match[1] + MASK, text)
 
 

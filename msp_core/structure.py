@@ -70,8 +70,16 @@ def structure(value: Any, type_: Any, path: str = "") -> Any:
 
 def plain(value: Any) -> Any:
     """Return a value as JSON data: enums by value, times as ISO 8601 with offset, secrets as a mask."""
-    if value is None or type(value) in _SCALARS:
+    kind: Any = type(value)
+    if value is None or kind in _SCALARS:
         return value
+    names = _names_of(kind)
+    if names is not None:
+        return {name: plain(getattr(value, name)) for name in names}
+    if kind is dict:
+        return {str(key): plain(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [plain(item) for item in value]
     if isinstance(value, Enum):
         return said(value)
     if isinstance(value, str | int | float):
@@ -84,10 +92,6 @@ def plain(value: Any) -> Any:
         return MASK
     if isinstance(value, SecretRef | PurePath):
         return str(value)
-    if attrs.has(type(value)):
-        return {
-            field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value))
-        }
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
@@ -95,6 +99,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [plain(item) for item in value]
     return str(value)
+
+
+@lru_cache(maxsize=1024)
+def _names_of(type_: type) -> tuple[str, ...] | None:
+    """Return the fields of an attrs class that is written field by field."""
+    if not attrs.has(type_) or issubclass(type_, SecretRef | Enum | str):
+        return None
+    return tuple(field.name for field in attrs.fields(type_))
 
 
 def said(member: Enum) -> Any:

@@ -1,8 +1,10 @@
 """Rows of clients, read and written inside a transaction. Every function names the clients it may see."""
 
 import difflib
+import json
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -13,10 +15,12 @@ from msp_clients.tables import ClientRow, ConfigurationRow
 from msp_core.v1 import (
     Client,
     ClientNotFound,
+    ClientStatus,
     Conflict,
     InvalidParameters,
     MspError,
     PermissionDenied,
+    Tier,
 )
 from msp_store.api import Tx
 
@@ -36,6 +40,9 @@ _COLUMNS = (
     ClientRow.deleted_at,
 )
 _EDITABLE = ("name", "contact_email", "tier", "status", "tags", "notes")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIERS = {tier.value: tier for tier in Tier}
+_STATUSES = {status.value: status for status in ClientStatus}
 _BATCH = 500  # ids in one query: SQLite's oldest limit of variables is 999
 
 
@@ -53,6 +60,19 @@ def client_of(row: Sequence[Any]) -> Client:
         updated_at=row[8],
         deleted_at=row[9],
     )
+
+
+def clients_of(tx: Tx, query: Any) -> Iterator[Client]:
+    """Build the clients of a query of `_COLUMNS` from the driver's own rows, several times faster for a long list."""
+    database: Any = tx.db
+    for row in database.execute(query).fetchall():
+        created, updated, deleted = (
+            None if at is None else _EPOCH + timedelta(microseconds=at) for at in row[7:10]
+        )
+        tags = json.loads(row[5]) if row[5] != "[]" else ()
+        yield client_of(
+            (*row[:3], _TIERS[row[3]], _STATUSES[row[4]], tags, row[6], created, updated, deleted)
+        )
 
 
 def folded(text: str) -> str:

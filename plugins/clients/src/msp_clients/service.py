@@ -144,10 +144,9 @@ class ClientService:
                 fn.COALESCE(ClientRow.tags, "[]").contains(json.dumps(tag.strip().lower()))
             )
 
-        def read(_tx: Tx) -> Listing[Client]:
+        def read(tx: Tx) -> Listing[Client]:
             page = query.order_by(ClientRow.folded, ClientRow.id).offset(offset or None)
-            rows = page.limit(limit).tuples()
-            items = tuple(records.client_of(row) for row in rows)
+            items = tuple(records.clients_of(tx, page.limit(limit)))
             whole = limit is None and not offset
             return Listing(items=items, total=len(items) if whole else query.count())
 

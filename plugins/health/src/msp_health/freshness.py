@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from msp_core.v1 import Context, Toolkit
-from msp_health.tables import LatestStatus, rows_of
-from msp_store.api import Store, Tx, fn
+from msp_store.api import Store, Tx
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 500  # ids in one query
@@ -31,11 +31,15 @@ class Freshness:
 
 def _read(tx: Tx, client_ids: Sequence[str]) -> dict[str, datetime]:
     found: dict[str, datetime] = {}
+    database: Any = tx.db
     for start in range(0, len(client_ids), _BATCH):
-        query = (
-            LatestStatus.select(LatestStatus.client_id, fn.MAX(LatestStatus.checked_at))
-            .where(LatestStatus.client_id.in_(client_ids[start : start + _BATCH]))
-            .group_by(LatestStatus.client_id)
+        ids = client_ids[start : start + _BATCH]
+        # By hand: building such a query takes longer than running it
+        marks = ", ".join(["?" if tx.dialect == "sqlite" else "%s"] * len(ids))
+        sql = (
+            f"SELECT client_id, MAX(checked_at) FROM latest_status WHERE client_id IN ({marks}) "  # noqa: S608
+            "GROUP BY client_id"
         )
-        found |= {client: _EPOCH + timedelta(microseconds=at) for client, at in rows_of(tx, query)}
+        rows = database.execute_sql(sql, list(ids)).fetchall()
+        found |= {client: _EPOCH + timedelta(microseconds=at) for client, at in rows}
     return found

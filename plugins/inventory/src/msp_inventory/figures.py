@@ -7,8 +7,8 @@ from msp_clients.api import DeviceFigures
 from msp_core.v1 import Context, Toolkit
 from msp_inventory.default import default_rmm
 from msp_inventory.kinds import LinkKind
-from msp_inventory.tables import DeviceRow, LinkRow
-from msp_store.api import Store, Tx, fn
+from msp_inventory.tables import LinkRow
+from msp_store.api import Store, Tx
 
 _BATCH = 500  # ids in one query
 
@@ -33,8 +33,8 @@ class Figures:
             ctx.require_client(client_id)
         default = default_rmm(self._toolkit)
 
-        def read(_tx: Tx) -> Mapping[str, DeviceFigures]:
-            counts = device_counts(client_ids)
+        def read(tx: Tx) -> Mapping[str, DeviceFigures]:
+            counts = device_counts(tx, client_ids)
             links = client_links(client_ids) if default else {}
             return {
                 client_id: DeviceFigures(
@@ -63,14 +63,18 @@ def client_links(client_ids: Sequence[str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def device_counts(client_ids: Sequence[str], *, missing: bool = False) -> dict[str, int]:
+def device_counts(tx: Tx, client_ids: Sequence[str], *, missing: bool = False) -> dict[str, int]:
     """Count the present devices of each client, with `missing` all of them; those without any are left out."""
     found: dict[str, int] = {}
+    present = "" if missing else "AND missing_since IS NULL "
+    database: Any = tx.db
     for start in range(0, len(client_ids), _BATCH):
-        query: Any = DeviceRow.select(DeviceRow.client_id, fn.COUNT(DeviceRow.id)).where(
-            DeviceRow.client_id.in_(client_ids[start : start + _BATCH])
+        ids = client_ids[start : start + _BATCH]
+        # By hand: building such a query takes longer than running it
+        marks = ", ".join(["?" if tx.dialect == "sqlite" else "%s"] * len(ids))
+        sql = (
+            f"SELECT client_id, COUNT(*) FROM devices WHERE client_id IN ({marks}) {present}"  # noqa: S608
+            "GROUP BY client_id"
         )
-        if not missing:
-            query = query.where(DeviceRow.missing_since.is_null())
-        found.update(query.group_by(DeviceRow.client_id).tuples())
+        found.update(database.execute_sql(sql, list(ids)).fetchall())
     return found

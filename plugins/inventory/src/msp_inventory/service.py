@@ -162,7 +162,7 @@ class InventoryService:
         for client_id in client_ids:
             ctx.require_client(client_id)
         ids = list(dict.fromkeys(client_ids))
-        counts = await self._store.read(lambda _tx: device_counts(ids, missing=True))
+        counts = await self._store.read(lambda tx: device_counts(tx, ids, missing=True))
         for batch in _batches(ids, counts):
             found = await self._store.read(
                 lambda _tx, batch=batch: lookup.devices_with_links(batch)  # type: ignore[misc]

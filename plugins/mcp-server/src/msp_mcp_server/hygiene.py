@@ -1,8 +1,11 @@
 """Text that others wrote: what could steer a reader is taken out of it, and it is named as what it is."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
+
+from msp_core.v1 import mask_data
 
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
@@ -29,7 +32,7 @@ def clean(text: str) -> str:
 
     Repeated until nothing changes, so that what is left after one removal is no markup either.
     """
-    if text.isascii() and text.isprintable() and not any(mark in text for mark in "<[`~#"):
+    if _is_plain(text):
         return text
     while True:
         cleaned = _INVISIBLE.sub("", _ESCAPE.sub("", text))
@@ -39,6 +42,36 @@ def clean(text: str) -> str:
         if cleaned == text:
             return cleaned
         text = cleaned
+
+
+def _is_plain(text: str) -> bool:
+    """Tell quickly of most texts that there is nothing to take out."""
+    if "<" in text or "[" in text or "](" in text or "`" in text or "~" in text or "#" in text:
+        return False
+    return text.isprintable() if text.isascii() else _INVISIBLE.search(text) is None
+
+
+def is_harmless(data: Any) -> bool:
+    """Tell whether nothing in plain data would be masked or taken out; much quicker than doing so in vain."""
+    texts: list[str] = []
+    names: set[str] = set()
+    _gather(data, texts, names)
+    text = "|".join((*texts, *names)).replace("\n", " ")
+    probe = dict.fromkeys(names, "-")
+    return _is_plain(text) and bool(mask_data(text) == text) and bool(mask_data(probe) == probe)
+
+
+def _gather(value: Any, texts: list[str], names: set[str]) -> None:
+    if isinstance(value, str):
+        texts.append(value)
+    elif isinstance(value, dict):
+        names.update(value)
+        for item in value.values():
+            if item is not None:
+                _gather(item, texts, names)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _gather(item, texts, names)
 
 
 def cleaned(value: Any) -> Any:
@@ -52,19 +85,32 @@ def cleaned(value: Any) -> Any:
     return value
 
 
+_HOLDING = (str, list, dict)
+
+
 def untrusted_fields(data: Any, schema: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of fields in the data that hold free text: no ids, no enums, no times."""
-    return tuple(dict.fromkeys(_free(data, schema)))
+    found: dict[str, None] = {}
+    _free(data, schema, "", found)
+    return tuple(found)
 
 
-def _free(data: Any, schema: Mapping[str, Any], name: str = "") -> Iterator[str]:
+def _free(data: Any, schema: Mapping[str, Any], name: str, found: dict[str, None]) -> None:
     if isinstance(data, str):
-        if name and data and "enum" not in schema and not _OURS.search(name):
-            yield name
+        if name and data and name not in found and "enum" not in schema and not _is_ours(name):
+            found[name] = None
     elif isinstance(data, list):
+        items = schema.get("items", {})
         for item in data:
-            yield from _free(item, schema.get("items", {}), name)
-    elif isinstance(data, Mapping):
+            _free(item, items, name, found)
+    elif isinstance(data, dict):
+        known = schema.get("properties", {})
+        named = "properties" in schema or not name
         for key, item in data.items():
-            known = schema.get("properties", {}).get(key, {})
-            yield from _free(item, known, key if "properties" in schema or not name else name)
+            if type(item) in _HOLDING:
+                _free(item, known.get(key, {}), key if named else name, found)
+
+
+@lru_cache(maxsize=1024)
+def _is_ours(name: str) -> bool:
+    return _OURS.search(name) is not None

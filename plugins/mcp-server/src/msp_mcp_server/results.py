@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ from msp_core.v1 import (
     render,
 )
 from msp_mcp_server.catalog import Offered
-from msp_mcp_server.hygiene import UNTRUSTED, clean, cleaned, untrusted_fields
+from msp_mcp_server.hygiene import UNTRUSTED, clean, cleaned, is_harmless, untrusted_fields
 from msp_mcp_server.pages import Page
 
 LONGEST_TEXT = 25_000
@@ -60,7 +61,9 @@ def page_reply(
     one: Offered, page: Page, found: Listing[Any], notes: Sequence[str], zone: ZoneInfo
 ) -> Reply:
     """Return one page of a list."""
-    items = [_row(row, page.fields) for row in found.items]
+    rows = [plain(row) for row in found.items]
+    harmless = is_harmless(rows)
+    items = [_row(row, page.fields, harmless=harmless) for row in rows]
     after = page.start + len(items)
     more = bool(items) and after < found.total
     data: dict[str, Any] = {"items": items, "total": found.total, "has_more": more}
@@ -69,8 +72,7 @@ def page_reply(
     said = [clean(note) for note in (*found.notes, *notes)]
     if said:
         data["remarks"] = said
-    lines = [_heading(one, page, found)]
-    lines += [_numbered(page.start + n, row, zone, page) for n, row in enumerate(found.items, 1)]
+    lines = [_heading(one, page, found), *_lines(found.items, items, page, zone)]
     if more:
         lines.append(
             f"Rows {page.start + 1} to {after} of {found.total}; more with cursor {data['next_cursor']}"
@@ -138,18 +140,23 @@ def _reply(one: Offered, data: dict[str, Any], text: str) -> Reply:
     return Reply(text=text, data=data, untrusted=untrusted)
 
 
-def _row(row: Any, fields: Sequence[str]) -> dict[str, Any]:
-    data = _compact(cleaned(mask_data(plain(row))))
+def _row(row: Any, fields: Sequence[str], *, harmless: bool) -> dict[str, Any]:
+    data = _compact(row if harmless else cleaned(mask_data(row)))
     if not isinstance(data, dict):
         data = {"value": data}
     return {name: data[name] for name in fields if name in data} if fields else data
 
 
+_NESTED = (dict, list)
+
+
 def _compact(value: Any) -> Any:
     """Leave out what says nothing: empty texts, empty lists, null."""
     if isinstance(value, dict):
-        kept = {key: _compact(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item not in (None, "", [], {})}
+        kept = {
+            key: _compact(item) if type(item) in _NESTED else item for key, item in value.items()
+        }
+        return {key: item for key, item in kept.items() if item or item == 0}
     if isinstance(value, list):
         return [_compact(item) for item in value]
     return value
@@ -182,35 +189,71 @@ def _heading(one: Offered, page: Page, found: Listing[Any]) -> str:
     return f"Found {found.total} {what}:" if found.items else f"Found {found.total} {what}."
 
 
-def _numbered(number: int, row: Any, zone: ZoneInfo, page: Page) -> str:
-    display: Display = getattr(type(row), "DISPLAY", None) or Display()
-    columns = [
-        one
-        for one in display.columns
-        if not page.fields or one.path.partition(".")[0] in page.fields
+def _lines(
+    rows: Sequence[Any], items: Sequence[dict[str, Any]], page: Page, zone: ZoneInfo
+) -> list[str]:
+    """Tell each row to people, cleaned where that is needed."""
+    told = [_told(row, item, page, zone) for row, item in zip(rows, items, strict=True)]
+    if is_harmless(told):
+        return [_numbered(page.start + n, cells) for n, cells in enumerate(told, 1)]
+    return [
+        _numbered(page.start + n, [clean(str(mask_data(cell))) for cell in cells])
+        for n, cells in enumerate(told, 1)
     ]
+
+
+def _told(row: Any, item: dict[str, Any], page: Page, zone: ZoneInfo) -> list[str]:
+    """Return what a row is called, and title and text of its other columns in turn."""
+    kind: Any = type(row)
+    columns = _columns(kind, page.fields)
     if not columns:
-        return f"{number}. {json.dumps(_row(row, page.fields), ensure_ascii=False)}"
+        return [json.dumps(item, ensure_ascii=False)]
+    cells = []
+    for column, path, title in columns:
+        text = _cell(row, column, path, zone)
+        if text or not title:
+            cells.append(f"{title}: {text}" if title else text)
+    return cells
+
+
+@lru_cache(maxsize=256)
+def _columns(
+    type_: type, fields: tuple[str, ...]
+) -> tuple[tuple[Column, tuple[str, ...], str], ...]:
+    """Return the columns that are told, with path and title; the one that names the row comes first, without."""
+    display: Display = getattr(type_, "DISPLAY", None) or Display()
+    columns = [one for one in display.columns if not fields or one.path.partition(".")[0] in fields]
+    if not columns:
+        return ()
     name = next((one for one in columns if one.path in _TITLES), columns[0])
-    lines = [f"{number}. {_cell(row, name, zone)}"]
-    for column in columns:
-        text = "" if column is name else _cell(row, column, zone)
-        if text:
-            title = column.title or column.path.rpartition(".")[2].replace("_", " ").capitalize()
-            lines.append(f"   - {title}: {text}")
-    return "\n".join(lines)
+    rest = [one for one in columns if one is not name]
+    return tuple(
+        (one, tuple(one.path.split(".")), "" if one is name else _title(one))
+        for one in (name, *rest)
+    )
 
 
-def _cell(row: Any, column: Column, zone: ZoneInfo) -> str:
+def _title(column: Column) -> str:
+    return column.title or column.path.rpartition(".")[2].replace("_", " ").capitalize()
+
+
+def _numbered(number: int, cells: Sequence[str]) -> str:
+    first, *rest = (" ".join(cell.split()) for cell in cells)
+    return "\n".join([f"{number}. {first}", *(f"   - {cell}" for cell in rest)])
+
+
+def _cell(row: Any, column: Column, path: tuple[str, ...], zone: ZoneInfo) -> str:
     value = row
-    for name in column.path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
-    if column.format is not None:
-        value = column.format(value)
-    return " ".join(clean(str(mask_data(_word(value, zone)))).split())
+    for name in path:
+        is_object = hasattr(value, "__attrs_attrs__")  # nearly always, and quicker to find out
+        is_mapping = not is_object and isinstance(value, Mapping)
+        value = value.get(name) if is_mapping else getattr(value, name, None)
+    return _word(value if column.format is None else column.format(value), zone)
 
 
 def _word(value: Any, zone: ZoneInfo) -> str:
+    if type(value) is str or type(value) is int:
+        return str(value)
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,0 +1,48 @@
+"""What is taken out of text, and the quick ways to see that there is nothing to take out."""
+
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msp_core.secrets import _BY_KEY, _IN_URL, MASK
+from msp_core.v1 import mask_data
+from msp_mcp_server.hygiene import clean, cleaned, is_harmless
+
+PIECES = (
+    "Client 7", "Ünïcode", "token: abcdef", "PASSWORD=hunter22", "apı_key: abcdef", "api-key=abcdef", "Secret: abcdef",
+    "token: there", "token: unknown", "secret: env:", "paſſword: hunter22", "to\u212aen=abcdef", "authorization: bearer abcdef", "http://u:p4ss@host/", "://", "@", "#1",
+    "# head", "\n", "\t", "\x1b[31m", "<b>", "[a](b)", "](", "`x`", "```", "~~~", "\u200b", "\u2028", "\u3164", "\xa0",
+)  # fmt: skip
+texts = st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=4).map("".join)
+
+
+def test_every_character_that_is_taken_out_is_seen() -> None:
+    """No single character is called harmless and then taken out."""
+    for code in range(sys.maxunicode + 1):
+        character = chr(code)
+        if is_harmless([f"a{character}b"]):
+            assert clean(f"a{character}b") == f"a{character}b"
+
+
+@given(st.lists(texts, max_size=4))
+def test_what_is_harmless_stays_as_it_is(parts: list[str]) -> None:
+    """Looked at together or each by itself, harmless texts are neither masked nor cleaned."""
+    if is_harmless({"name": parts}):
+        assert mask_data(parts) == parts
+        assert cleaned(parts) == parts
+
+
+@given(texts)
+def test_masking_sees_everything_its_patterns_see(text: str) -> None:
+    """The quick look before a pattern is tried leaves nothing to it."""
+    whole = _IN_URL.sub(rf"\1:{MASK}@", text)
+    assert mask_data(text) == _BY_KEY.sub(lambda match: match[1] + MASK, whole)
+
+
+@pytest.mark.parametrize("name", ["password", "api_key", "clientSecret", "token"])
+def test_a_name_of_a_secret_is_never_harmless(name: str) -> None:
+    """What stands under such a name is masked, whatever it is."""
+    assert is_harmless({"name": "x"})
+    assert not is_harmless([{"name": "x"}, {"deep": {name: "x"}}])
