@@ -48,6 +48,20 @@ SECTIONS = {
     "mcp": "msp-mcp-server",
 }
 """Sections of the configuration that a known plugin owns."""
+COMMANDS = {
+    "alert": "msp-alerts",
+    "approval": "msp-access",
+    "audit": "msp-access",
+    "change": "msp-access",
+    "client": "msp-clients",
+    "db": "msp-store",
+    "device": "msp-inventory",
+    "health": "msp-health",
+    "key": "msp-access",
+    "lab": "msp-lab",
+    "mcp": "msp-mcp-server",
+}
+"""First words of commands and tools that a known plugin brings."""
 _DISTRIBUTION = {name: dist for dist, names in _PROVIDES.items() for name in names.split()}
 
 KNOWN_ADAPTERS = tuple(

@@ -80,6 +80,10 @@ class Session:
             self._found = config, registry
         return self._found
 
+    def registry(self) -> "Registry":
+        """Return the plugins that are used."""
+        return self._opened()[1]
+
     def toolkit(self, *, checked: bool = True) -> "Toolkit":
         """Open the toolkit; with `checked`, nothing starts on a wrong configuration."""
         from msp_core.toolkit import Toolkit
@@ -149,12 +153,16 @@ class Branch(TyperGroup):
             return branch
         return TyperCommand(cmd_name, help=entry["summary"], rich_markup_mode=None)
 
+    def missing(self, ctx: Any, word: str) -> str:
+        """Say that a word is no command of this group, and which may be meant."""
+        near = get_close_matches(word, self.list_commands(ctx), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"There is no command {word!r}.{hint}"
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         entry = self.children(ctx).get(args[0]) if args else None
         if entry is None and args and not args[0].startswith("-"):
-            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"There is no command {args[0]!r}.{hint}", ctx=ctx)
+            raise UsageError(self.missing(ctx, args[0]), ctx=ctx)
         name, command, rest = super().resolve_command(ctx, args)
         if entry is not None and "name" in entry and rest[:1] not in _words(entry):
             command = _session(ctx).command(entry["name"])
@@ -171,6 +179,12 @@ class Root(Branch):
 
     def children(self, ctx: Any) -> Mapping[str, Any]:
         return _session(ctx).tree()
+
+    def missing(self, ctx: Any, word: str) -> str:
+        """Say which plugin would bring a command, or what else may be meant."""
+        from msp_core.unknown import no_command
+
+        return no_command(word, self.list_commands(ctx), _session(ctx).registry())
 
 
 def _session(ctx: Any) -> Session:

@@ -197,14 +197,17 @@ def unknown_id(kind: "str | tuple[str, ...]", name: str, registry: "Registry") -
         return InvalidParameters(
             f"{name!r} is not one of {', '.join(kind)}.", suggestion=hint.strip(), value=name
         )
-    from msp_core.catalog import install_line
+    from msp_core.catalog import COMMANDS, install_line
     from msp_core.unknown import instead
 
+    line = install_line(name)
+    if kind == "tools" and name.split(".")[0] in COMMANDS:
+        line = f"pip install {COMMANDS[name.split('.')[0]]}"
     known = known_ids(registry.records(_REGISTRIES[kind]))
     singular = kind.removesuffix("s")
     return UnknownPlugin(
         f"There is no {singular} {name!r}.",
-        suggestion=instead(name, known, registry, install_line(name)),
+        suggestion=instead(name, known, registry, line),
         value=name,
     )
 

@@ -26,7 +26,7 @@ from msp_core.schema import unknown_id
 from msp_core.secrets import Secret, Secrets
 from msp_core.sections import KERNEL_SECTIONS
 from msp_core.startup import open_registry
-from msp_core.unknown import instead
+from msp_core.unknown import instead, no_service
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -129,17 +129,7 @@ class Toolkit:
         ref = f"{service.__module__}:{service.__qualname__}"
         record = self.registry.find(Service, ref)
         if record is None:
-            plugin = service.__module__.split(".")[0].removeprefix("msp_").replace("_", "-")
-            failure = self.registry.failures.get(plugin)
-            why = (
-                f"plugin {plugin!r} failed: {failure.reason}"
-                if failure
-                else f"plugin {plugin!r} is not in use"
-            )
-            message = f"Nothing offers {service.__name__}: {why}."
-            raise UnknownPlugin(
-                message, suggestion=failure.fix if failure else f"Run: pip install msp-{plugin}"
-            )
+            raise no_service(service, self.registry)
         found: T = await self._single(
             self._services, ref, lambda: self.registry.load(record.factory)(self)
         )

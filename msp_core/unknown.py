@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from msp_core.catalog import COMMANDS
+from msp_core.errors import UnknownPlugin
+
 if TYPE_CHECKING:
     from msp_core.registry import Registry
 
@@ -28,23 +31,57 @@ def instead(
     if registry.disabled or failed:
         parts.append("See: msp-toolkit plugin list.")
     if install:
-        parts.append(f"A known plugin provides it: {install}")
+        why = _missing(name, install, registry)
+        parts.append(f"{why[0].upper()}{why[1:]}")
     return " ".join(parts)
 
 
 def not_there(kind: str, line: str, registry: "Registry") -> str:
-    """Say why the plugin of a known adapter kind is not in use; `line` is the command that installs it."""
+    """Say why the plugin of a known adapter kind or section is not in use; `line` is the command that installs it."""
+    if registry.safe_mode:
+        return f"no plugin is loaded, so {kind!r} is not checked"
+    return _missing(kind, line, registry)
+
+
+def no_command(word: str, known: Iterable[str], registry: "Registry") -> str:
+    """Say why there is no such command at the top, and what there is to do."""
+    near = get_close_matches(word, list(known), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    if registry.safe_mode:
+        return f"There is no command {word!r} while no plugin is loaded (--safe-mode).{hint}"
+    if word in COMMANDS:
+        why = _missing(word, f"pip install {COMMANDS[word]}", registry)
+        return f"There is no command {word!r}: {why}"
+    names = sorted({*registry.disabled, *registry.failures})
+    out = f" Disabled or failed plugins: {', '.join(names)}." if names else ""
+    return f"There is no command {word!r}.{hint}{out}"
+
+
+def no_service(service: type, registry: "Registry") -> UnknownPlugin:
+    """Return the error for a service nobody offers: it belongs to the plugin whose package defines it."""
+    from msp_core.discovery import slug
+
+    distribution = service.__module__.split(".")[0].replace("_", "-")
+    id, line = slug(distribution), f"pip install {distribution}"
+    if registry.safe_mode:
+        why, fix = "no plugin is loaded", "Run it without --safe-mode."
+    elif id in registry.candidates and id in registry.active():
+        why, fix = f"plugin {id!r} is in use and does not", f"See: msp-toolkit plugin show {id}"
+    else:
+        why, _, fix = _missing(id, line, registry).partition(". ")
+    return UnknownPlugin(f"Nothing offers {service.__name__}: {why}.", suggestion=fix)
+
+
+def _missing(name: str, line: str, registry: "Registry") -> str:
     from msp_core.discovery import slug
 
     id = slug(line.rpartition(" ")[2])
-    if registry.safe_mode:
-        return f"no plugin is loaded, so {kind!r} is not checked"
     if id in registry.failures:
         failure = registry.failures[id]
-        return f"the plugin for {kind!r} failed: {failure.reason}. {failure.fix}"
+        return f"the plugin for {name!r} failed: {failure.reason}. {failure.fix}"
     if id in registry.disabled:
-        return f"the plugin for {kind!r} is disabled. Run: msp-toolkit plugin enable {id}"
-    return f"the plugin for {kind!r} is not installed. Run: {line}"
+        return f"the plugin for {name!r} is disabled. Run: msp-toolkit plugin enable {id}"
+    return f"the plugin for {name!r} is not installed. Run: {line}"
 
 
 def may_be_of_one_out_of_use(name: str, registry: "Registry", *, near: bool) -> bool:

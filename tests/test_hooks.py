@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from msp_core import hookspecs
+from msp_core.catalog import COMMANDS
 from msp_core.discovery import discover
 from msp_core.hookspecs import HOOKS, SINCE
+from msp_core.records import Tool
 from msp_core.registry import Registry
+from msp_core.schema import cli_path
 from scripts.hookspecs import users_of
 
 sys.path.insert(0, str(Path(__file__).parent / "kernel"))
@@ -69,3 +72,15 @@ def test_every_hook_says_when_and_what_an_exception_does(hook: str) -> None:
     prose = text.partition("```")[0]
     assert "Called " in prose
     assert re.search(r"exception|refuses|raises", prose)
+
+
+def test_the_catalog_knows_every_command_of_ours(installed: Registry) -> None:
+    """Whoever asks for a command of a plugin that is not installed is told which it is."""
+    tools = {one for one in installed.records(Tool) if installed.plugin_of(one) != "builtin"}
+    words = {cli_path(one).split()[0] for one in tools} | {one.name.split(".")[0] for one in tools}
+    kernels = {cli_path(one).split()[0] for one in set(installed.records(Tool)) - tools}
+    assert words - kernels <= set(COMMANDS)
+    for word, distribution in COMMANDS.items():
+        owner = distribution.removeprefix("msp-")
+        brought = {cli_path(one).split()[0] for one in tools if installed.plugin_of(one) == owner}
+        assert word in brought, f"{distribution} brings no command {word!r}"

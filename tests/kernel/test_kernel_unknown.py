@@ -1,5 +1,7 @@
 """Unknown ids anywhere: what is installed, the nearest, what is out of use, and the line that installs a known one."""
 
+# ruff: noqa: E501 - the tables have one line each
+
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,8 +44,11 @@ async def attempt(
     instance: Annotated[str | None, Doc("Instance.")] = None,
     call: Annotated[str | None, Doc("Tool to call.")] = None,
     secret: Annotated[str | None, Doc("Secret.")] = None,
+    service: Annotated[str | None, Doc("Module of a service.")] = None,
 ) -> str:
     '''Try ids.'''
+    if service:
+        await ctx.get(type("Wanted", (), {"__module__": service}))
     if instance:
         await ctx.adapter(instance)
     if call:
@@ -131,3 +136,58 @@ def test_an_unknown_command_names_the_nearest(cli: Callable[..., Done]) -> None:
     """A misspelt command is no reason to read the whole help."""
     done = cli("acme", "tri")
     assert (done.code, "Did you mean 'try'?" in done.err) == (64, True)
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        ("msp_clients.api", ("Nothing offers Wanted: the plugin for 'clients' is not installed.", "pip install msp-clients")),
+        ("acme_notes.api", ("the plugin for 'acme-notes' is not installed.", "pip install acme-notes")),
+        ("msp_sad.api", ("the plugin for 'sad' failed: ImportError: no luck.", "Reinstall it")),
+        ("msp_idle.api", ("the plugin for 'idle' is disabled.", "msp-toolkit plugin enable idle")),
+        ("msp_acme.api", ("plugin 'acme' is in use and does not.", "msp-toolkit plugin show acme")),
+    ],
+)  # fmt: skip
+def test_an_unknown_service_says_which_plugin_it_belongs_to(
+    cli: Callable[..., Done], module: str, told: tuple[str, ...]
+) -> None:
+    """What `ctx.get` cannot give is named with its plugin, and what to do about that."""
+    done = cli("acme", "try", "--service", module)
+    assert done.code == 1
+    assert [part for part in told if part not in done.err] == [], done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("health", "check"), "There is no command 'health': the plugin for 'health' is not installed. Run: pip install msp-health"),
+        (("acne", "try"), "Did you mean 'acme'?"),
+        (("banana",), "There is no command 'banana'. Disabled or failed plugins: idle, sad."),
+        (("idle", "hello"), "There is no command 'idle'. Disabled or failed plugins: idle, sad."),
+        (("--safe-mode", "health", "check"), "There is no command 'health' while no plugin is loaded (--safe-mode)."),
+        (("acme", "try", "--call", "health.check"), "The plugin for 'health.check' is not installed. Run: pip install msp-health"),
+    ],
+)  # fmt: skip
+def test_an_unknown_command_names_the_plugin_that_would_bring_it(
+    cli: Callable[..., Done], words: tuple[str, ...], told: str
+) -> None:
+    """A command of a known plugin comes with the line that installs it, any other with what is out of use."""
+    done = cli(*words)
+    assert done.code in (1, 64)
+    assert told in done.err
+
+
+def test_a_command_of_a_plugin_that_is_disabled_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told to install what is there and switched off."""
+    site = tmp_path / "site"
+    install(site, "health", GOOD_TOOL)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.setattr("msp_core.discovery.search_path", lambda: [str(site)])
+    with on_path(site):
+        off = run_cli("--set", 'plugins.disabled=["health"]', "health", "check", cwd=work)
+        shut = run_cli("--set", 'plugins.allow=["x"]', "health", "check", cwd=work)
+    assert "the plugin for 'health' is disabled. Run: msp-toolkit plugin enable health" in off.err
+    assert "failed: the distribution is not in plugins.allow" in shut.err

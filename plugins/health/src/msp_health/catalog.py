@@ -21,6 +21,7 @@ from msp_core.v1 import (
     Role,
     Source,
     Toolkit,
+    install_line,
 )
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,8 @@ def _unknown_check(
     suggestion = f"Installed checks: {installed}."
     if near:
         suggestion = f"Did you mean {near[0]!r}? {suggestion}"
+    if line := install_line(word.strip().lower()):
+        suggestion = f"{suggestion} A known plugin provides it: {line}"
     return InvalidParameters(
         f"No check of type {word!r} is installed.", suggestion=suggestion, check_type=word
     )
