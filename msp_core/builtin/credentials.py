@@ -22,8 +22,11 @@ from msp_core.v1 import (
     MspError,
     NotSupported,
     Param,
+    RateLimited,
     Spelling,
     Status,
+    TimedOut,
+    VendorUnavailable,
     worst,
 )
 
@@ -265,13 +268,13 @@ async def probe(ctx: Context, instance: str) -> Tried:
             adapter = await ctx.adapter(instance)
             message = await adapter.probe(ctx)
     except MspError as error:
-        return Tried(
-            adapter=instance, status=Status.CRITICAL, message=error.message, fix=error.suggestion
-        )
+        away = isinstance(error, VendorUnavailable | RateLimited | TimedOut)
+        status = Status.UNKNOWN if away else Status.CRITICAL
+        return Tried(adapter=instance, status=status, message=error.message, fix=error.suggestion)
     except TimeoutError:
         return Tried(
             adapter=instance,
-            status=Status.CRITICAL,
+            status=Status.UNKNOWN,
             message=f"no answer in {_PROBE_S:g} s",
             fix="Check address and network.",
         )
@@ -298,7 +301,7 @@ class Moved:
     source: str
     target: str
     state: str
-    """`would be copied`, `copied and verified` or `there already`."""
+    """`would be copied`, `copied and verified`, `there already` or `kept` where the target holds another value."""
 
 
 async def migrate(
@@ -308,11 +311,12 @@ async def migrate(
         str, Doc("Store to copy from: env, file, keyring."), Param(cli=(Spelling("--from"),))
     ],
     to: Annotated[str, Doc("Store to copy to.")],
+    replace: Annotated[bool, Doc("Replace other values of the same name in the target.")] = False,
 ) -> Listing[Moved]:
     """Copy secrets from one store to another.
 
-    Every copy is read back and compared. Nothing is removed from the first store. From `env` it copies the credentials
-    that the configured adapters use.
+    Every copy is read back and compared. Nothing is removed from the first store, and another value in the target is
+    kept unless it shall be replaced. From `env` it copies the credentials that the configured adapters use.
     """
     target_scheme = _writable(ctx, to)
     source, target = ctx.toolkit.secrets.store(from_), ctx.toolkit.secrets.store(target_scheme)
@@ -324,7 +328,9 @@ async def migrate(
         secret = Secret(value)
         there = await asyncio.to_thread(target.get, name)
         state = "there already" if there == secret.reveal() else "would be copied"
-        if state != "there already":
+        if there is not None and state == "would be copied" and not replace:
+            state = "kept"
+        if state == "would be copied":
 
             async def apply(name: str = name, secret: Secret = secret) -> str:
                 await asyncio.to_thread(target.set, name, secret.reveal())
@@ -344,10 +350,16 @@ async def migrate(
         moved.append(
             Moved(name=name, source=f"{from_}:{origin}", target=f"{to}:{name}", state=state)
         )
-    notes = () if ctx.dry_run or from_ != "env" or not moved else (
-        "Remove the references to env: from the configuration, so that the copies are used, then the variables.",
-    )  # fmt: skip
-    return Listing(items=tuple(moved), total=len(moved), notes=notes)
+    notes = []
+    if any(one.state == "kept" for one in moved):
+        notes.append(
+            f"What is kept has another value in {to}; --replace takes the one from {from_}."
+        )
+    elif moved and from_ == "env" and not ctx.dry_run:
+        notes.append(
+            "Remove the references to env: from the configuration, so that the copies are used, then the variables."
+        )
+    return Listing(items=tuple(moved), total=len(moved), notes=tuple(notes))
 
 
 def _names_in(ctx: Context, scheme: str) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ from msp_core.errors import (
     InvalidParameters,
     NotSupported,
     UnknownPlugin,
+    VendorUnavailable,
 )
 from msp_core.secrets import SecretRef
 from msp_core.testing import make_toolkit
@@ -79,6 +80,8 @@ class Vendor:
         key = (await self.env.secret("api_key")).reveal()
         if key == "wrong-key":
             raise AuthenticationFailed("The vendor refused the key.", suggestion="Renew it.")
+        if key == "away-key":
+            raise VendorUnavailable("The vendor is away.", suggestion="Wait.")
         if key == "hang-key":
             await asyncio.sleep(60)
         if key == "crash-key":
@@ -304,7 +307,8 @@ async def test_a_secret_is_removed_from_one_store(tmp_path: Path) -> None:
         ("right-key", Status.OK, "signed in", 0),
         ("wrong-key", Status.CRITICAL, "The vendor refused the key.", 2),
         ("crash-key", Status.ERROR, "ZeroDivisionError: oops", 3),
-        ("hang-key", Status.CRITICAL, "no answer in 0.05 s", 2),
+        ("hang-key", Status.UNKNOWN, "no answer in 0.05 s", 3),
+        ("away-key", Status.UNKNOWN, "The vendor is away.", 3),
         ("", Status.CRITICAL, "The credential rmm/api_key is not set.", 2),
     ],
 )
@@ -378,6 +382,22 @@ async def test_everything_moves_between_stores(tmp_path: Path) -> None:
         vault.damages = True
         with pytest.raises(CredentialError, match="did not come back as it was written"):
             await made.call("credential.migrate", {"from_": "memory", "to": "vault"})
+
+
+async def test_another_value_in_the_target_is_kept_unless_it_shall_be_replaced(
+    tmp_path: Path,
+) -> None:
+    """A key that was renewed in one store is not lost to an old copy of it."""
+    memory.kept["a/b"] = "old"
+    vault.kept["a/b"] = "renewed"
+    where = {"from_": "memory", "to": "vault"}
+    async with toolkit(tmp_path) as made:
+        kept = await made.call("credential.migrate", where)
+        assert ([one.state for one in kept.items], vault.kept) == (["kept"], {"a/b": "renewed"})
+        assert "--replace" in kept.notes[0]
+        moved = await made.call("credential.migrate", {**where, "replace": True})
+        assert [one.state for one in moved.items] == ["copied and verified"]
+    assert vault.kept == {"a/b": "old"}
 
 
 async def test_config_check_says_where_each_credential_is(tmp_path: Path) -> None:
