@@ -1,4 +1,4 @@
-"""Write the lists of docs/configuration.md, commands.md and reference.md from the code; with --check, compare them.
+"""Write the lists of docs/configuration.md, commands.md and the reference from the code; with --check, compare them.
 
 What stands between `<!-- made by scripts/reference.py -->` and `<!-- end -->` is replaced.
 """
@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from msp_core import v1
+from msp_core import testing, v1
+from msp_core.testing import conformance
 from msp_core.v1 import Tool, Toolkit
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -128,8 +129,42 @@ def api() -> str:
         if home.startswith("msp_core."):
             head = HEADINGS.get(home.partition(".")[2], home.rpartition(".")[2].capitalize())
             members = ", ".join(sorted(homes[home]))
-            parts.append(f"## {head}\n\n::: {home}\n    options:\n      members: [{members}]\n")
+            parts.append(entry(head, home, members))
     return "\n".join(parts)
+
+
+KIT_HEADINGS = {
+    "commandline": "Run a plugin as people do",
+    "subject": "A toolkit with one plugin under test",
+    "workspace": "A toolkit with exactly these plugins",
+    "nouns": "Nouns to test with",
+    "clock": "A clock that stands still",
+    "door": "The door for changes",
+    "vendor": "A vendor to answer requests",
+    "sink": "Results that were looked at",
+}
+
+
+def kit() -> str:
+    """Write an entry of the reference for each module of the kit for authors, and for the conformance classes."""
+    homes: dict[str, list[str]] = {}
+    for name in testing.__all__:
+        homes.setdefault(getattr(testing, name).__module__, []).append(name)
+    parts = []
+    order = [f"msp_core.testing.{home}" for home in KIT_HEADINGS]
+    ours = (home for home in homes if home.startswith("msp_core.testing."))
+    for home in sorted(ours, key=lambda one: (order.index(one) if one in order else 99, one)):
+        last = home.rpartition(".")[2]
+        members = ", ".join(sorted(homes[home]))
+        parts.append(entry(KIT_HEADINGS.get(last, last.capitalize()), home, members))
+    members = ", ".join(sorted(conformance.__all__))
+    parts.append(entry("Conformance classes", "msp_core.testing.conformance", members))
+    return "\n".join(parts)
+
+
+def entry(head: str, home: str, members: str) -> str:
+    """Write the lines that mkdocstrings turns into the texts of a module's names."""
+    return f"## {head}\n\n::: {home}\n    options:\n      members: [{members}]\n"
 
 
 async def collect() -> tuple[dict[str, Any], tuple[Tool, ...]]:
@@ -146,9 +181,10 @@ async def collect() -> tuple[dict[str, Any], tuple[Tool, ...]]:
 def main() -> int:
     """Write or check."""
     schema, tools = asyncio.run(collect())
-    made = {"options": sections(schema), "commands": commands(tools), "api": api()}
+    made = {"options": sections(schema), "commands": commands(tools), "api": api(), "kit": kit()}
     stale = []
-    for file in (DOCS / "configuration.md", DOCS / "commands.md", DOCS / "reference.md"):
+    for name in ("configuration.md", "commands.md", "reference.md", "reference-testing.md"):
+        file = DOCS / name
         before = file.read_text(encoding="utf-8")
         after = BLOCK.sub(lambda match: f"{match[1]}\n{made[match[2]]}\n{match[3]}", before)
         if after != before:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,6 @@ from msp_core import errors
 from msp_core.builtin.configuration import KERNEL_SECTIONS
 from msp_core.testing import isolated, run_cli
 from scripts import hookspecs
-from scripts.documents import commands
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -57,38 +55,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = run(["msp-toolkit", *line.split()], folder)
         assert done.returncode == 0, done.stderr
     return folder
-
-
-@pytest.mark.parametrize("document", [ROOT / "README.md", DOCS / "plugins.md"], ids=document_id)
-def test_the_python_of_a_document_runs(document: Path, workspace: Path, tmp_path: Path) -> None:
-    """Each block is a whole program, as a reader would paste it."""
-    blocks = python_blocks(document)
-    assert blocks
-    for number, block in enumerate(blocks):
-        file = tmp_path / f"block{number}.py"
-        file.write_text(block, encoding="utf-8")
-        done = run([sys.executable, str(file)], workspace)
-        assert done.returncode == 0, f"{block}\n{done.stderr}"
-
-
-@pytest.mark.slow
-def test_the_first_plugin_takes_the_steps_that_the_guide_shows(tmp_path: Path) -> None:
-    """Make, install, verify, run, test: each command of docs/plugins.md, in order."""
-    site = tmp_path / "site"
-    done = []
-    for line in [one for found in commands(DOCS / "plugins.md").values() for one in found]:
-        if line.startswith("pip install"):
-            # Into a folder of its own instead of the environment the tests run in
-            name = shlex.split(line)[-1]
-            line = f"uv pip install -q --offline --no-deps --target {site} {name}"
-        elif line.startswith("pytest"):
-            line = f"python -m {line} -q -p no:cacheprovider"
-        answer = run(line, tmp_path, PYTHONPATH=str(site), UV_LINK_MODE="copy")
-        done.append(f"$ {line}\n{answer.stdout}{answer.stderr}")
-        assert answer.returncode == 0, "\n".join(done)
-    said = "\n".join(done)
-    assert "acme-greeting" in said
-    assert "Hello, World" in said
 
 
 def test_every_command_that_a_document_names_exists() -> None:
@@ -231,6 +197,20 @@ def test_the_failures_of_plugins_are_told_in_the_loaders_words(tmp_path: Path) -
         for quote in re.findall(r"`([^`]+)`", row[2]):
             start = quote.removesuffix("...").strip()
             assert any(row[1] == stage and start in reason for stage, reason in said), quote
+
+
+def test_every_failure_of_a_plugin_has_its_test() -> None:
+    """Each row of the table in docs/when-a-plugin-fails.md is a row of the second one, which names a test."""
+    first, _, second = (DOCS / "when-a-plugin-fails.md").read_text("utf-8").partition("## How this")
+    head, told = "what happens", re.findall(r"^\| (.+?) \| `(\S+)` \| `(\w+)` \|$", second, re.M)
+    happens = [
+        line.split(" | ")[0].removeprefix("| ") for line in first.splitlines() if " | " in line
+    ]
+    assert happens[0] == head
+    assert [row for row, *_ in told] == happens[1:]
+    assert len(told) >= 25
+    for row, file, name in told:
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), row
 
 
 def test_hookspecs_is_up_to_date() -> None:

@@ -1,120 +1,258 @@
-"""What the documents tell a reader to type, typed."""
+"""What the documents tell a reader to type, paste or configure: typed, pasted, configured."""
 
+import json
 import os
 import re
-import shlex
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from scripts import constraints
-from scripts.documents import commands
+from scripts.documents import Block, blocks
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
+    *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+    *sorted(ROOT.glob("plugins/*/README.md")),
+    ROOT / "plugin_template" / "README.md",
 ]
-PROGRAMS = Path(sys.executable).parent
-# Set-up steps: `make ways` follows those of docs/installation.md, the others need what CI has not
-SET_UP = {
-    "git",
-    "cd",
-    "mkdir",
-    "copier",
-    "pytest",
-    "source",
-    "uv",
-    "python3",
-    "pip",
-    "pipx",
-    "docker",
-    "pre-commit",
-    "brew",
-}
+# CHANGELOG.md is made of fragments; tests/test_docs.py runs the examples of hookspecs.md as hooks
+DOCUMENTS = [one for one in DOCUMENTS if one.name not in {"CHANGELOG.md", "hookspecs.md"}]
+RUN = {"console", "python", "toml", "yaml", "json"}
+SHOWN = {"text", "mermaid", "powershell"}  # output, a picture, what runs on a client's machine
 JUDGING = re.compile(r"\b(health check|health status|doctor|config check|credential check)\b(?!s)")
+# These take their time: they install plugins, start simulators or wait for servers
+SLOW = (
+    "examples/acme-",
+    "docs/getting-started.md",
+    "docs/plugins.md",
+    "docs/guides/",
+    "docs/mcp.md",
+)
+# What a reader sees at the end of an example: the plugin does something
+SEEN = {
+    "docs/plugins.md": ("acme-greeting", "Hello, World", "Every case passed"),
+    "examples/acme-banned/README.md": ("runs and must not: Spooler", "Every case passed"),
+    "examples/acme-uptime/README.md": ("up for", "Every case passed"),
+    "examples/acme-sheet/README.md": ("fleet.csv has 2 rows", "PC-1", "Every case passed"),
+    "examples/acme-mounted/README.md": ("mounted", "Every case passed"),
+    "examples/acme-wake/README.md": ("Sent to 00:11:22:33:44:55", "Every case passed"),
+    "examples/acme-runbooks/README.md": ("Look at the history", "client acme-corp"),
+}
+FLEET = '[rmm]\nprovider = "mock"\nclients = 3\ndevices = 24\n'
+PREPARE = """
+msp-toolkit init --no-input && printf '%s' "$FLEET" > config/conf.d/fleet.toml &&
+msp-toolkit client sync --all --create && msp-toolkit client sync local --create &&
+msp-toolkit health check --all || [ $? -lt 4 ]
+"""
+# A reader's shell: plugins go into a folder of their own instead of the environment of the tests
+SHELL = """
+pip() {
+  local word names=()
+  for word in "${@:2}"; do
+    case "$word" in
+      -*) ;;
+      */*) names+=("$word") ;;
+      *) [ -d "${word%%[[]*}" ] && names+=("./$word") && continue
+        python -c 'import sys, importlib.metadata as m; m.version(sys.argv[1].split("[")[0])' "$word" || return ;;
+    esac
+  done
+  [ ${#names[@]} = 0 ] || uv pip install -q --offline --no-deps --target "$SITE" "${names[@]}"
+}
+pytest() { python -m pytest -q -p no:cacheprovider -c /dev/null --rootdir . --import-mode=importlib "$@"; }
+until_interrupted() { timeout --preserve-status -s INT 10 "$@" </dev/null || [ $? = 130 ]; }
+"""
 
 
 def document_id(document: Path) -> str:
     return document.relative_to(ROOT).as_posix()
 
 
-def lines(document: Path) -> list[str]:
-    return [line for found in commands(document).values() for line in found]
+def typed(block: Block) -> list[str]:
+    """Return what is entered into the shell for a block."""
+    if block.not_run or block.run_by:
+        return []
+    if block.kind == "python":
+        return [f"python - <<'END_OF_BLOCK'\n{block.text}\nEND_OF_BLOCK"]
+    found = []
+    for line in block.commands:
+        command = line.replace(".venv/bin/", "").strip()
+        if "# until Ctrl-C" in command:
+            command = f"until_interrupted {command}"
+        if "credential set" in command:  # what the reader types at the prompt
+            command = f"{command.partition('#')[0]} --stdin <<< s3cret"
+        found.append(command)
+    return found
 
 
-def program(line: str) -> str:
-    words = [word for word in shlex.split(line, comments=True) if "=" not in word]
-    return Path(words[0]).name if words else ""
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of somebody who has the toolkit installed, and nothing configured."""
+    home = tmp_path_factory.mktemp("home")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MSP_", "PYTEST", "COVERAGE"))}
+    cache = os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))
+    return kept | {
+        "COLUMNS": "200",
+        "FLEET": FLEET,
+        "HOME": str(home),
+        "NO_COLOR": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}",
+        "UV_CACHE_DIR": cache,
+        "UV_LINK_MODE": "copy",
+    }
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=document_id)
-def test_every_command_is_of_a_known_kind(document: Path) -> None:
-    """A command in a document is ours, a make target, a script that exists, or a set-up step."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for line in lines(document):
-        name = program(line)
-        if name == "make":
-            wanted = [word for word in line.split()[1:] if "=" not in word]
-            assert set(wanted) <= targets, line
-        elif name == "python":
-            script = next(word for word in line.split()[1:] if not word.startswith("-"))
-            assert (ROOT / script).exists(), line
-        else:
-            assert name in {"msp", "msp-toolkit", *SET_UP}, line
+@pytest.fixture(scope="module")
+def prepared(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a small fleet that was synchronised and swept, as most documents assume."""
+    folder = tmp_path_factory.mktemp("prepared")
+    done = subprocess.run(
+        ["bash", "-c", PREPARE], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def follow(lines: list[str], folder: Path, environment: dict[str, str]) -> list[tuple[int, str]]:
+    """Enter lines into one shell; return the exit code and the output of each."""
+    script = [SHELL]
+    for line in lines:
+        script += [f"printf '\\036'\n{line}", "printf '\\037%d' $?"]
+    script.append("kill $(jobs -p) 2>/dev/null; true")
+    env = environment | {"SITE": str(folder / "site"), "PYTHONPATH": str(folder / "site")}
+    (folder / "script").write_text("\n".join(script))
+    done = subprocess.run(
+        ["bash", folder / "script"],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=580,
+    )
+    steps = [part.rpartition("\037") for part in done.stdout.split("\036")[1:]]
+    assert len(steps) == len(lines), done.stdout
+    return [(int(re.match(r"\d+", code)[0]), said) for said, _, code in steps]  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
     "document",
     [
-        pytest.param(found, marks=[pytest.mark.slow] if found.name == "getting-started.md" else [])
-        for found in DOCUMENTS
-        if found.name != "plugins.md"  # it installs plugins: tests/test_docs.py
-        and any("msp" in program(line) for line in lines(found))
+        pytest.param(one, marks=[pytest.mark.slow] if document_id(one).startswith(SLOW) else [])
+        for one in DOCUMENTS
+        if any(map(typed, blocks(one)))
     ],
     ids=document_id,
 )
-@pytest.mark.timeout(300)
-def test_the_commands_of_a_document_work(document: Path, tmp_path: Path) -> None:
-    """The toolkit's commands succeed in the order in which a reader meets them.
+@pytest.mark.timeout(600)
+def test_a_document_can_be_followed(
+    document: Path, prepared: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Every command and every piece of Python works, in the order in which a reader meets it.
 
-    A line that ends in `&` goes on until the end of the document. Commands that judge something
-    may find it in a bad state or not know (exit 1, 2 or 3); the others must succeed.
+    It all goes into one shell, in a workspace that has been swept; a document that says `init` starts in an empty
+    folder. Commands that judge something may find it in a bad state or not know (exit 1, 2 or 3).
     """
-    dropped = ("MSP_", "PYTEST")
-    env = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
-    path = f"{PROGRAMS}{os.pathsep}{env['PATH']}"
-    env |= {"HOME": str(tmp_path), "NO_COLOR": "1", "PATH": path}
-    data = tmp_path / "data"
-    data.mkdir()
-    running: list[subprocess.Popen[bytes]] = []
-    try:
-        for line in lines(document):
-            if program(line) not in {"msp", "msp-toolkit"} or "docker" in line:
-                continue
-            typed = line.replace(".venv/bin/", "").strip()
-            if typed.endswith("&"):
-                words = shlex.split(typed.removesuffix("&"))
-                running.append(subprocess.Popen(words, cwd=data, env=env))
-                continue
-            done = subprocess.run(
-                ["bash", "-c", typed],
-                cwd=data,
-                env=env,
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-            said = f"$ {typed}\n{done.stdout}\n{done.stderr}"
-            assert "Traceback" not in done.stderr, said
-            assert done.returncode in ({0, 1, 2, 3} if JUDGING.search(typed) else {0}), said
-    finally:
-        for process in running:
-            process.terminate()
-            process.wait(timeout=20)
+    lines = [line for block in blocks(document) for line in typed(block)]
+    folder = tmp_path / "workspace"
+    if any(line.startswith("msp-toolkit init") for line in lines):
+        folder.mkdir()
+    else:
+        shutil.copytree(prepared, folder)
+    for name in ("examples", "plugins", "plugin_template", "docs"):
+        (folder / name).symlink_to(ROOT / name)
+    if document.name == "releasing.md":  # its reader stands in the clone
+        (folder / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
+    steps = follow(lines, folder, environment)
+    story = "\n".join(
+        f"$ {line}\n{said}(exit {code})" for line, (code, said) in zip(lines, steps, strict=True)
+    )
+    for line, (code, said) in zip(lines, steps, strict=True):
+        fine = {0, 1, 2, 3} if JUDGING.search(line) else {0}
+        assert code in fine, f"{line} exited {code}:\n{story}"
+        assert not re.search(r"^(Error: |Traceback)", said, re.M), story
+    for wanted in SEEN.get(document_id(document), ()):
+        assert wanted in story, story
+
+
+CONFIGURED = [
+    pytest.param(block, id=f"{document_id(one)}:{block.line}")
+    for one in DOCUMENTS
+    for block in blocks(one)
+    if block.kind in ("toml", "yaml", "json") and not (block.not_run or block.run_by)
+]
+
+
+@pytest.fixture(scope="module")
+def examples(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the plugins of examples/ in it, installed."""
+    folder = tmp_path_factory.mktemp("configured")
+    steps = follow(["pip install ./examples/acme-*"], _linked(folder), environment)
+    assert steps[0][0] == 0, steps
+    return folder
+
+
+def _linked(folder: Path) -> Path:
+    (folder / "examples").symlink_to(ROOT / "examples")
+    return folder
+
+
+@pytest.mark.parametrize("block", CONFIGURED)
+def test_a_configuration_is_right(
+    block: Block, examples: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """`config check` finds no error in a block of configuration; a credential nobody gave yet is none."""
+    if block.kind == "json":
+        assert json.loads(block.text)
+        return
+    file = tmp_path / f"msp-toolkit.{block.kind}"
+    file.write_text(block.text, encoding="utf-8")
+    done = subprocess.run(
+        ["msp-toolkit", "--config", str(file), "config", "check"],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(examples / "site")},
+        capture_output=True,
+        text=True,
+    )
+    said = f"{block.text}\n{done.stdout}{done.stderr}"
+    assert "The configuration is wrong" not in said, said
+    assert done.returncode in {0, 1}, said
+
+
+def test_every_block_is_run_or_says_why_not() -> None:
+    """A block is entered, configured, followed by a make target, or gives its reason; the numbers are printed."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    count: Counter[str] = Counter()
+    odd = []
+    for document in DOCUMENTS:
+        for block in blocks(document):
+            where = f"{document_id(document)}:{block.line}"
+            if block.kind not in RUN | SHOWN or (block.kind == "console" and not block.commands):
+                odd.append(f"{where}: {block.kind}")
+            if block.kind == "text" and re.search(
+                r"^(\$ )?(msp|msp-toolkit|pip|make) ", block.text, re.M
+            ):
+                odd.append(f"{where}: commands outside a console block")
+            if block.run_by and block.run_by.removeprefix("make ") not in targets:
+                odd.append(f"{where}: run by {block.run_by}")
+            if block.not_run and len(block.not_run.split()) < 3:
+                odd.append(f"{where}: {block.not_run} is no reason")
+            if block.kind in RUN:
+                count[
+                    "not run" if block.not_run else "run elsewhere" if block.run_by else "run here"
+                ] += 1
+            else:
+                count["shown"] += 1
+    print(dict(count))
+    assert odd == []
+    assert count["not run"] * 7 <= count["run here"], count
 
 
 def anchors(document: Path) -> set[str]:
@@ -127,8 +265,7 @@ def anchors(document: Path) -> set[str]:
 def test_links_between_documents_lead_somewhere() -> None:
     """Every relative link points at a file that is there, and at a heading in it."""
     broken = []
-    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")]
-    for document in [*documents, *ROOT.glob("plugins/*/README.md")]:
+    for document in [*DOCUMENTS, *ROOT.glob("*/README.md")]:
         text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
         for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", text):
             file = document.parent / target if target else document
