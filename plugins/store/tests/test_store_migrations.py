@@ -1,6 +1,7 @@
 """Numbered steps: order, one at a time over processes, whole or not at all, cheap when there is nothing to do."""
 
 import asyncio
+import os
 import sqlite3
 import sys
 import textwrap
@@ -169,6 +170,48 @@ async def test_two_openers_apply_each_step_once(each_store, package):
     ]
     for store in stores[1:]:
         await store.aclose()
+
+
+_BEGINNER = """
+import asyncio, sys
+from msp_core.v1 import Migrations
+from msp_store.testing import open_store
+async def main():
+    store = open_store(sys.argv[1], Migrations(id="beginning", package="beginning"))
+    sys.stdin.readline()
+    await store.write(lambda tx: tx.emit("begun", {}))
+    await store.aclose()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_processes_that_begin_one_database_at_once(kind, request, tmp_path, package):
+    """Each waits for the steps of the others, runs what is left, and then records."""
+    rows = {
+        f"m{n:04}_row": f"m.execute(\"INSERT INTO beginning VALUES ('{n}')\")" for n in range(2, 6)
+    }
+    package("beginning", m0001_initial='m.create_table("beginning", text("n"))', **rows)
+    place = tmp_path / "x.db"
+    if kind == "postgresql":
+        place = request.getfixturevalue("postgresql_url")
+    pipe = asyncio.subprocess.PIPE
+    runs = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", _BEGINNER, str(place)),
+            stdin=pipe,
+            stderr=pipe,
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "packages")},
+        )
+        for _ in range(4)
+    ]
+    ends = await asyncio.gather(*(run.communicate(b"\n") for run in runs))
+    assert [run.returncode for run in runs] == [0] * 4, ends
+    store = open_store(place)
+    for table in ("outbox", "beginning"):
+        sql = f"SELECT COUNT(*) FROM {table}"  # noqa: S608
+        assert await store.read(lambda tx, q=sql: tx.db.execute_sql(q).fetchone()) == (4,)
+    await store.aclose()
 
 
 def test_plugins_come_after_those_they_need(package):
