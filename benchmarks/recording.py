@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import table
 from benchmarks.databases import new_database, new_folder, postgresql, raw_connection, workspace
-from benchmarks.table import Row
 from benchmarks.timing import Sample, clock, in_turn
 from msp_core.v1 import (
     Client,
@@ -29,8 +29,9 @@ from msp_health import recorder
 from msp_health.catalog import load_catalog, select
 from msp_health.evaluator import judge
 from msp_health.facts import FactBook, Known
+from msp_health.lanes import lanes
 from msp_health.limits import LimitsBook
-from msp_health.planner import Subject, plan_rows, why_unknown
+from msp_health.planner import Row, Subject, plan_rows, why_unknown
 from msp_health.runs import Claim, close_run, open_run
 from msp_health.settings import HealthSettings
 from msp_health.sweep import _collector_paused
@@ -41,7 +42,7 @@ CLIENTS, RESULTS = 125, 25_000
 GIB = 1 << 30
 
 
-def measure(*, quick: bool) -> list[Row]:
+def measure(*, quick: bool) -> list[table.Row]:
     """Measure on SQLite and on PostgreSQL."""
     rounds = 3 if quick else 7
     rows = [_row("SQLite", new_folder("record-sqlite"), None, None, rounds)]
@@ -51,7 +52,7 @@ def measure(*, quick: bool) -> list[Row]:
     return rows
 
 
-def _row(name: str, folder: Path, url: str | None, floor_url: str | None, rounds: int) -> Row:
+def _row(name: str, folder: Path, url: str | None, floor_url: str | None, rounds: int) -> table.Row:
     (folder / "ours").mkdir()
     (folder / "floor").mkdir()
     ours, floor = asyncio.run(
@@ -64,7 +65,7 @@ def _row(name: str, folder: Path, url: str | None, floor_url: str | None, rounds
     )
     work = f"evaluate and record {RESULTS:,} results, {name}"
     # Half of the work is the server's, in its own process
-    return Row(work=work, ours=ours, floor=floor, budget=3, by_wall=url is not None)
+    return table.Row(work=work, ours=ours, floor=floor, budget=3, by_wall=url is not None)
 
 
 async def _measured(config: Path, floor_config: Path, floor_url: str | None, rounds: int) -> Any:
@@ -91,14 +92,17 @@ async def _measured(config: Path, floor_config: Path, floor_url: str | None, rou
 class Recording:
     """The part of a sweep after collecting: judge, build rows, record, in the chunks of a sweep."""
 
-    def __init__(self, toolkit: Toolkit, store: Store, rows: list[Any], book: FactBook) -> None:
+    def __init__(
+        self, toolkit: Toolkit, store: Store, chunks: list[list[Row]], book: FactBook
+    ) -> None:
         self.ctx = toolkit.context()
         self.settings = toolkit.settings(HealthSettings)
         self.catalog = load_catalog(toolkit)
         self.store = store
-        self.rows = rows
+        self.chunks = chunks
         self.book = book
         self.batches: list[recorder.Batch] = []
+        self._keeps = True
 
     @classmethod
     async def of(cls, toolkit: Toolkit) -> "Recording":
@@ -112,43 +116,42 @@ class Recording:
             for client in clients
             for number in range(each)
         ]
-        rows = plan_rows(checks, subjects, {c.id: limits.for_client(c, {}) for c in clients})
-        book = FactBook(toolkit.now(), toolkit.settings(HealthSettings).max_age)
+        by_client = {client.id: limits.for_client(client, {}) for client in clients}
+        settings = toolkit.settings(HealthSettings)
+        [lane] = lanes(subjects, settings.chunk_devices)
+        chunks = [plan_rows(checks, chunk, by_client) for chunk in lane]
+        assert sum(map(len, chunks)) == RESULTS
+        book = FactBook(toolkit.now(), settings.max_age)
         for number, subject in enumerate(subjects):
             for fact in _facts(number):
                 book.add(Known(_observation(subject, fact, toolkit.now()), Mode.LIVE, "one:facts"))
-        assert len(rows) == RESULTS
-        return cls(toolkit, await toolkit.get(Store), rows, book)
+        return cls(toolkit, await toolkit.get(Store), chunks, book)
 
     async def run(self) -> None:
-        """Judge and record everything once."""
+        """Judge and record everything once; `batches` are what the first go recorded."""
         ids = [f"client-{n}" for n in range(CLIENTS)]
         claim: Claim = await self.store.write(
             partial(open_run, ctx=self.ctx, client_ids=ids, selection={}, expected=RESULTS)
         )
-        self.batches = []
-        size = self.settings.chunk_devices * len(CHECKS)
-        for start in range(0, len(self.rows), size):
+        for rows in self.chunks:
             with _collector_paused():
-                await self._chunk(self.rows[start : start + size], claim)
+                await self._chunk(rows, claim)
         await self.store.write(partial(close_run, claim=claim, finished=True, now=self.ctx.now()))
+        self._keeps = False
 
-    async def _chunk(self, rows: Sequence[Any], claim: Claim) -> None:
+    async def _chunk(self, rows: Sequence[Row], claim: Claim) -> None:
         clients = list(dict.fromkeys(row.subject.device.client_id for row in rows))
         latest = await self.store.read(lambda tx: recorder.load_latest(tx, clients))
 
-        def previous(key: tuple[str, str]) -> Any:
-            before = latest.get(key)
-            return before.previous() if before else None
-
-        def why(row: Any, need: Any) -> str:
+        def why(row: Row, need: Any) -> str:
             return why_unknown(row, need, self.book, self.catalog, {})
 
-        outcomes = [judge(row, self.book, previous, why) for row in rows]
+        outcomes = [judge(row, self.book, latest.get(row.key), why) for row in rows]
         now = self.ctx.now()
-        batch = recorder.build_batch(outcomes, latest, self.settings.attempts, claim.run_id, now)
+        batch = recorder.build_batch(outcomes, self.settings.attempts, claim.run_id, now)
         await self.store.write(lambda tx: recorder.write_batch(tx, claim, batch, now))
-        self.batches.append(batch)
+        if self._keeps:
+            self.batches.append(batch)
 
     async def timed(self) -> Sample:
         """Judge and record once against the clock."""

@@ -7,6 +7,9 @@ from attrs import frozen
 
 from msp_core.status import Status
 
+# Python 3.11 looks a member of an enum up in a function of its own; a sweep judges by the ten thousand
+_OK, _WARNING, _CRITICAL = Status.OK, Status.WARNING, Status.CRITICAL
+_PROBLEMS = ("warning", "critical")
 RECOVER_SHARE = 0.95
 """A problem ends 5 % under its limit unless told otherwise, so that a value on the edge does not flap."""
 
@@ -22,20 +25,24 @@ class Levels:
 
     def judge(self, value: float, before: object) -> Status:
         """Return the status of a value, given the status word the same measure had before."""
-        if _holds(value, self.critical, self.critical_recover, stays=before == "critical"):
-            return Status.CRITICAL
-        if _holds(
-            value, self.warning, self.warning_recover, stays=before in ("warning", "critical")
+        limit = self.critical
+        if limit is not None and (
+            value >= limit or (before == "critical" and value >= _end(limit, self.critical_recover))
         ):
-            return Status.WARNING
-        return Status.OK
+            return _CRITICAL
+        limit = self.warning
+        if limit is not None and (
+            value >= limit or (before in _PROBLEMS and value >= _end(limit, self.warning_recover))
+        ):
+            return _WARNING
+        return _OK
 
     def explain(self, value: float, status: Status, unit: str) -> str:
         """Say which limit made the status, such as `critical at 90 %`; empty for OK."""
         if not status.is_problem:
             return ""
         limit, recover = self.warning, self.warning_recover
-        if status is Status.CRITICAL:
+        if status is _CRITICAL:
             limit, recover = self.critical, self.critical_recover
         if limit is None or value >= limit:
             return f"{status} at {limit:g}{unit}"
@@ -44,7 +51,7 @@ class Levels:
 
 def measured(value: object, most: float) -> float | None:
     """Return a number from 0 to `most`; None for what no machine can measure (NaN, negative, text)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if 0 <= value <= most else None
 
@@ -81,9 +88,3 @@ def not_above(other: str) -> Callable[[object, Any, float | None], None]:
 
 def _end(limit: float, recover: float | None) -> float:
     return limit * RECOVER_SHARE if recover is None else recover
-
-
-def _holds(value: float, limit: float | None, recover: float | None, *, stays: bool) -> bool:
-    if limit is None:
-        return False
-    return value >= limit or (stays and value >= _end(limit, recover))

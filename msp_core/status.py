@@ -35,7 +35,7 @@ class Status(StrEnum):
     @property
     def is_problem(self) -> bool:
         """Tell whether something on the device is wrong (WARNING or CRITICAL)."""
-        return self in (Status.WARNING, Status.CRITICAL)
+        return self in _PROBLEMS
 
     @property
     def exit_code(self) -> int:
@@ -55,6 +55,7 @@ _STATUS_WORDS = {
     "failed": "critical",
     "failure": "error",
 }
+_PROBLEMS = frozenset((Status.WARNING, Status.CRITICAL))
 _STATUS_RANK = {
     Status.OK: 0,
     Status.SKIPPED: 1,
@@ -71,7 +72,7 @@ def as_status(word: str | Status) -> Status:
 
 def worst(statuses: "Iterable[Status]") -> Status:
     """Return the worst of some statuses; UNKNOWN when there are none."""
-    return max(statuses, key=lambda status: status.rank, default=Status.UNKNOWN)
+    return max(statuses, key=_STATUS_RANK.__getitem__, default=Status.UNKNOWN)
 
 
 class Severity(StrEnum):

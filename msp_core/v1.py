@@ -173,6 +173,8 @@ if TYPE_CHECKING:
     from msp_core.vendor import VendorClient as VendorClient
     from msp_core.vendor import VendorDevice as VendorDevice
     from msp_core.vendor import VendorSite as VendorSite
+    from msp_core.verdicts import monitor_verdict as monitor_verdict
+    from msp_core.verdicts import printable as printable
     from msp_core.watchdog import watched as watched
 
 _HOMES = {
@@ -200,6 +202,7 @@ _HOMES = {
     "model": "Client ClientStatus Device DeviceKind OsFamily Period Site Tier",
     "status": "AlertState Severity Status worst",
     "results": "Alert CheckResult Metric Verdict",
+    "verdicts": "monitor_verdict printable",
     "vendor": (
         "Command CommandResult DeploymentResult Quarantined VendorAlert VendorClient VendorDevice VendorSite"
     ),

@@ -162,7 +162,7 @@ async def test_the_database_goes_away_and_comes_back(open_world, monkeypatch):
         return await real(fn)
 
     monkeypatch.setattr(store, "write", flaky)
-    monkeypatch.setattr("msp_health.sweep._STORE_PATIENCE", (0.01, 0.01, 0.01, 0.01))
+    monkeypatch.setattr("msp_health.recorder._PATIENCE", (0.01, 0.01, 0.01, 0.01))
     run = await toolkit.call("health.check")
     assert (failures, run.planned, run.counts.ok) == ([], 8, 8)
 

@@ -473,7 +473,7 @@ def test_a_verdict_that_cannot_be_recorded_is_an_error(verdict):
     """What a check returns is proved before it is recorded."""
     lying = CheckSpec(id="x", title="X", plugin="acme", evaluate=lambda limits, previous: verdict)
     row = Row(subject=subject(), check=lying)
-    outcome = judge(row, FactBook(NOW, timedelta(1)), lambda key: None, lambda row, need: "")
+    outcome = judge(row, FactBook(NOW, timedelta(1)), None, lambda row, need: "")
     assert outcome.status is Status.ERROR
     assert "plugin acme (check x)" in outcome.message
 
@@ -490,7 +490,7 @@ def test_numbers_that_are_not_finite_are_left_out():
     outcome = judge(
         Row(subject=subject(), check=odd),
         FactBook(NOW, timedelta(1)),
-        lambda key: None,
+        None,
         lambda *_: "",
     )
     assert (outcome.value, outcome.metrics) == (2.5, '[["b",2.5,"",null,null]]')

@@ -1,8 +1,9 @@
 """Judge processor use: the limits, and a pure function from facts to a verdict."""
 
+from functools import cached_property
 from typing import Annotated, Any
 
-from attrs import evolve, field, frozen
+from attrs import define, field, frozen
 
 from msp_core.v1 import (
     ConditionFacts,
@@ -12,10 +13,10 @@ from msp_core.v1 import (
     Levels,
     Metric,
     Previous,
-    Severity,
     Status,
     Verdict,
     measured,
+    monitor_verdict,
     not_above,
     not_below,
     positive,
@@ -56,32 +57,49 @@ class CpuLimits:
         float | None, Doc("One-minute load divided by logical processors that is critical.")
     ] = field(default=None, validator=not_below("warning_load_per_cpu"))
 
+    @cached_property
+    def used(self) -> Levels:
+        """The levels of use."""
+        return Levels(
+            warning=self.warning_percent,
+            critical=self.critical_percent,
+            warning_recover=self.warning_recover_percent,
+            critical_recover=self.critical_recover_percent,
+        )
+
+    @cached_property
+    def steal(self) -> Levels:
+        """The levels of steal."""
+        return Levels(warning=self.warning_steal_percent, critical=self.critical_steal_percent)
+
+    @cached_property
+    def load(self) -> Levels:
+        """The levels of load per processor."""
+        return Levels(warning=self.warning_load_per_cpu, critical=self.critical_load_per_cpu)
+
 
 def evaluate(
     cpu: CpuFacts | ConditionFacts, *, limits: CpuLimits, previous: Previous | None = None
 ) -> Verdict:
     """Judge the measured use, or the vendor's own monitor where nothing is measured."""
     if isinstance(cpu, ConditionFacts):
-        return _vendor_verdict(cpu)
+        return monitor_verdict(cpu, ConditionKind.CPU, monitor="CPU monitor", measure="CPU use")
     before = previous.data if previous else {}
-    parts = [
-        part
-        for part in (
-            _used(cpu, limits, before),
-            _steal(cpu, limits, before),
-            _load(cpu, limits, before),
-        )
-        if part
-    ]
+    parts = [_used(cpu, limits.used, before)]
+    if cpu.steal_percent is not None:
+        parts.append(_steal(cpu.steal_percent, limits.steal, before))
+    # Windows has no load average, so a limit set for a whole client must not make its PCs unknown
+    if cpu.load_1m is not None and cpu.logical_cpus is not None:
+        parts.append(_load(cpu.load_1m, cpu.logical_cpus, limits.load, before))
     return Verdict(
-        status=worst(part.status for part in parts),
-        message=", ".join(part.text for part in parts if part.text),
-        metrics=tuple(part.metric for part in parts if part.metric),
-        data={part.name: part.state for part in parts},
+        worst([part.status for part in parts]),
+        ", ".join([part.text for part in parts if part.text]),
+        tuple([part.metric for part in parts if part.metric is not None]),
+        {part.name: part.state for part in parts},
     )
 
 
-@frozen
+@define  # not frozen: making one is a good part of judging
 class _Part:
     name: str
     status: Status
@@ -96,69 +114,36 @@ def _part(name: str, label: str, value: float, unit: str, levels: Levels, before
     reason = levels.explain(value, status, unit)
     text = f"{label} ({reason})" if reason else label
     metric = Metric(name, round(value, 3), unit.strip(), levels.warning, levels.critical)
-    return _Part(name, status, text, metric, status.value)
+    return _Part(name, status, text, metric, str(status))
 
 
 def _unreadable(name: str, text: str, before: Any) -> _Part:
-    return _Part(name, Status.UNKNOWN, text, None, str(before.get(name, Status.UNKNOWN.value)))
+    return _Part(name, Status.UNKNOWN, text, None, str(before.get(name, Status.UNKNOWN)))
 
 
-def _used(cpu: CpuFacts, limits: CpuLimits, before: Any) -> _Part:
+def _used(cpu: CpuFacts, levels: Levels, before: Any) -> _Part:
     if cpu.used_percent is None:
         return _unreadable("used", "CPU use is not reported", before)
     value = measured(cpu.used_percent, MOST_PERCENT)
     if value is None:
         return _unreadable("used", "the reported CPU use is not a percentage", before)
-    levels = Levels(
-        warning=limits.warning_percent,
-        critical=limits.critical_percent,
-        warning_recover=limits.warning_recover_percent,
-        critical_recover=limits.critical_recover_percent,
-    )
     value = min(value, 100.0)
     return _part("used", f"CPU {value:.1f} % used", value, " %", levels, before)
 
 
-def _steal(cpu: CpuFacts, limits: CpuLimits, before: Any) -> _Part | None:
-    if cpu.steal_percent is None:
-        return None
-    value = measured(cpu.steal_percent, MOST_PERCENT)
+def _steal(percent: float, levels: Levels, before: Any) -> _Part:
+    value = measured(percent, MOST_PERCENT)
     if value is None:
         return _unreadable("steal", "the reported steal is not a percentage", before)
-    levels = Levels(warning=limits.warning_steal_percent, critical=limits.critical_steal_percent)
     part = _part("steal", f"{value:.1f} % stolen by the hypervisor", value, " %", levels, before)
-    return part if part.status.is_problem else evolve(part, text="")
+    if not part.status.is_problem:
+        part.text = ""
+    return part
 
 
-def _load(cpu: CpuFacts, limits: CpuLimits, before: Any) -> _Part | None:
-    # Windows has no load average, so a limit set for a whole client must not make its PCs unknown
-    if cpu.load_1m is None or cpu.logical_cpus is None:
-        return None
-    load, cpus = measured(cpu.load_1m, MOST_LOAD), measured(cpu.logical_cpus, MOST_CPUS)
+def _load(load_1m: float, logical_cpus: int, levels: Levels, before: Any) -> _Part:
+    load, cpus = measured(load_1m, MOST_LOAD), measured(logical_cpus, MOST_CPUS)
     if load is None or not cpus:
         return _unreadable("load_per_cpu", "the reported load is not a number", before)
-    levels = Levels(warning=limits.warning_load_per_cpu, critical=limits.critical_load_per_cpu)
     label = f"load {load:.2f} on {cpus:.0f} CPU{'' if cpus == 1 else 's'}"
     return _part("load_per_cpu", label, load / cpus, "", levels, before)
-
-
-def _vendor_verdict(conditions: ConditionFacts) -> Verdict:
-    active = [item for item in conditions.active if item.kind is ConditionKind.CPU]
-    if active:
-        critical = any(item.severity is Severity.CRITICAL for item in active)
-        return Verdict(
-            Status.CRITICAL if critical else Status.WARNING,
-            "; ".join(
-                _plain(item.message) or "the console's CPU monitor is triggered"
-                for item in active[:3]
-            ),
-        )
-    if ConditionKind.CPU in conditions.monitored:
-        return Verdict(Status.OK, "the console's CPU monitor is quiet")
-    return Verdict(Status.UNKNOWN, "the console neither reports CPU use nor is known to monitor it")
-
-
-def _plain(text: str) -> str:
-    """Return a vendor's text as one short printable line."""
-    line = " ".join(text.split())
-    return "".join(character for character in line if character.isprintable())[:160]

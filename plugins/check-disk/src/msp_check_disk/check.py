@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import define
 
 from msp_check_disk.limits import DiskLimits
 from msp_check_disk.space import GB, judge
 from msp_core.v1 import (
     DiskFacts,
-    Levels,
     Metric,
     Previous,
     Status,
     Verdict,
     Volume,
     measured,
+    printable,
     worst,
 )
 
@@ -24,9 +24,10 @@ MOST_INODES = 2.0**64
 ALWAYS_FULL = frozenset({"squashfs", "iso9660", "cd9660", "udf", "erofs", "cramfs"})
 """Images: full and read-only by nature, so never judged."""
 SHOWN = 3
+_SIZES = (("PB", GB * 10**6), ("TB", GB * 10**3), ("GB", GB))
 
 
-@frozen
+@define  # not frozen: there is one for each volume of a sweep
 class _Finding:
     """What is to say about one volume. `fullness` orders findings of one status."""
 
@@ -51,21 +52,21 @@ def evaluate(disk: DiskFacts, *, limits: DiskLimits, previous: Previous | None =
     if not findings:
         return Verdict(Status.UNKNOWN, "no volume is left to judge: all are ignored or images")
     return Verdict(
-        status=worst(finding.status for finding in findings),
-        message=_message(findings),
-        metrics=tuple(metric for finding in findings for metric in finding.metrics),
-        data={"volumes": {finding.mount: finding.state for finding in findings}},
+        worst([finding.status for finding in findings]),
+        _message(findings),
+        tuple([metric for finding in findings for metric in finding.metrics]),
+        {"volumes": {finding.mount: finding.state for finding in findings}},
     )
 
 
 def _volumes(previous: Previous | None) -> Mapping[str, Any]:
     volumes = previous.data.get("volumes") if previous else None
-    return volumes if isinstance(volumes, Mapping) else {}
+    return volumes if isinstance(volumes, dict) else {}
 
 
 def _judge_volume(volume: Volume, limits: DiskLimits, before: Any) -> _Finding:
-    memory: Mapping[str, Any] = before if isinstance(before, Mapping) else {}
-    name = _plain(volume.mount)
+    memory: Mapping[str, Any] = before if isinstance(before, dict) else {}
+    name = printable(volume.mount, 60) or "(no name)"
     total = measured(volume.total_bytes, MOST_BYTES)
     free = measured(volume.free_bytes, MOST_BYTES)
     if not total or free is None or free > total:
@@ -73,7 +74,7 @@ def _judge_volume(volume: Volume, limits: DiskLimits, before: Any) -> _Finding:
         text = f"{name} size or free space is {said}"
         return _Finding(volume.mount, Status.UNKNOWN, text, 0, (), dict(memory))
     used = 100 * (1 - free / total)
-    space, reason = judge(used, free, limits, memory.get("space"))
+    space, reason = judge(used, free, limits.critical, limits.warning, memory.get("space"))
     inodes, inode_text, inode_state = _judge_inodes(volume, limits, memory.get("inodes"))
     # Seen writable once and read-only now: a kernel remounts a damaged file system that way.
     # Never seen writable is how it is meant to be (the sealed system volume of a Mac)
@@ -85,12 +86,12 @@ def _judge_volume(volume: Volume, limits: DiskLimits, before: Any) -> _Finding:
     text += "; turned read-only" if broken else ""
     return _Finding(
         volume.mount,
-        worst((space, inodes, Status.CRITICAL if broken else Status.OK)),
+        Status.CRITICAL if broken else worst((space, inodes)),
         text,
         used,
         _metrics(name, used, free, limits),
         {
-            "space": space.value,
+            "space": str(space),
             "inodes": inode_state,
             "was_writable": volume.read_only is False or memory.get("was_writable") is True,
             "total_bytes": int(total),
@@ -101,16 +102,15 @@ def _judge_volume(volume: Volume, limits: DiskLimits, before: Any) -> _Finding:
 def _judge_inodes(volume: Volume, limits: DiskLimits, before: Any) -> tuple[Status, str, str]:
     """Return status, text for people and the word to remember; file systems without inodes say 0."""
     if not volume.inodes_total or volume.inodes_free is None:
-        return Status.OK, "", Status.OK.value
+        return Status.OK, "", "ok"
     total = measured(volume.inodes_total, MOST_INODES)
     free = measured(volume.inodes_free, MOST_INODES)
     if not total or free is None or free > total:
         return Status.UNKNOWN, "; the reported inodes make no sense", str(before or "unknown")
     used = 100 * (1 - free / total)
-    levels = Levels(warning=limits.warning_inodes_percent, critical=limits.critical_inodes_percent)
-    status = levels.judge(used, before)
-    reason = levels.explain(used, status, " %")
-    return status, f"; {used:.1f} % of inodes used ({reason})" if reason else "", status.value
+    status = limits.inodes.judge(used, before)
+    reason = limits.inodes.explain(used, status, " %")
+    return status, f"; {used:.1f} % of inodes used ({reason})" if reason else "", str(status)
 
 
 def _metrics(name: str, used: float, free: float, limits: DiskLimits) -> tuple[Metric, ...]:
@@ -119,7 +119,9 @@ def _metrics(name: str, used: float, free: float, limits: DiskLimits) -> tuple[M
 
 
 def _message(findings: list[_Finding]) -> str:
-    ordered = sorted(findings, key=lambda item: (-item.status.rank, -item.fullness))
+    ordered = findings
+    if len(findings) > 1:
+        ordered = sorted(findings, key=lambda item: (-item.status.rank, -item.fullness))
     told = [finding for finding in ordered if finding.status is not Status.OK]
     if not told:
         fullest = ordered[0].text
@@ -130,13 +132,8 @@ def _message(findings: list[_Finding]) -> str:
 
 
 def _size(value: float) -> str:
-    for unit, factor in (("PB", GB * 10**6), ("TB", GB * 10**3), ("GB", GB)):
+    for unit, factor in _SIZES:
         if value >= factor:
             amount = value / factor
             return f"{amount:.0f} {unit}" if amount >= 100 else f"{amount:.1f} {unit}"
     return f"{value / 10**6:.0f} MB"
-
-
-def _plain(mount: str) -> str:
-    """Return the name of a volume, which a device made up, as short printable text."""
-    return "".join(character for character in mount if character.isprintable())[:60] or "(no name)"

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Annotated, Any
 
 from attrs import asdict, evolve, field, frozen
 
-from msp_core.v1 import Doc, not_above, not_below, positive
+from msp_check_disk.space import Bounds
+from msp_core.v1 import Doc, Levels, not_above, not_below, positive
 
 
 @frozen(kw_only=True)
@@ -22,9 +24,9 @@ class MountLimits:
 
 
 def _mounts_fit(limits: "DiskLimits", _attribute: Any, mounts: Mapping[str, MountLimits]) -> None:
-    for mount in mounts:
+    for mount, own in mounts.items():
         try:
-            limits.for_mount(mount)
+            limits._with(own)
         except ValueError as error:
             raise ValueError(f"mounts[{mount!r}]: {error}") from error
 
@@ -73,13 +75,44 @@ class DiskLimits:
         Mapping[str, MountLimits], Doc("Other limits for single volumes, by mount or letter.")
     ] = field(factory=dict, validator=_mounts_fit)
 
+    @cached_property
+    def critical(self) -> Bounds:
+        """What makes the space of a volume critical."""
+        return Bounds(
+            percent=self.critical_percent,
+            recover_percent=self.critical_recover_percent,
+            enough_free_gb=self.critical_enough_free_gb,
+            least_free_gb=self.critical_free_gb,
+        )
+
+    @cached_property
+    def warning(self) -> Bounds:
+        """What makes the space of a volume a warning."""
+        return Bounds(
+            percent=self.warning_percent,
+            recover_percent=self.warning_recover_percent,
+            enough_free_gb=self.warning_enough_free_gb,
+            least_free_gb=self.warning_free_gb,
+        )
+
+    @cached_property
+    def inodes(self) -> Levels:
+        """The levels of inodes."""
+        return Levels(warning=self.warning_inodes_percent, critical=self.critical_inodes_percent)
+
+    @cached_property
+    def _by_mount(self) -> Mapping[str, "DiskLimits"]:
+        return {
+            name.casefold(): self._with(own) for name, own in reversed(tuple(self.mounts.items()))
+        }
+
+    def _with(self, own: MountLimits) -> "DiskLimits":
+        given = {key: value for key, value in asdict(own).items() if value is not None}
+        return evolve(self, mounts={}, **given)
+
     def for_mount(self, mount: str) -> "DiskLimits":
         """Return the limits that hold for one volume."""
-        for name, own in self.mounts.items():
-            if name.casefold() == mount.casefold():
-                given = {key: value for key, value in asdict(own).items() if value is not None}
-                return evolve(self, mounts={}, **given)
-        return self
+        return self._by_mount.get(mount.casefold(), self) if self.mounts else self
 
     def ignores(self, mount: str) -> bool:
         """Tell whether the volume is left out."""
@@ -91,4 +124,6 @@ class DiskLimits:
 
 
 def _matches(mount: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(mount.casefold(), pattern.casefold()) for pattern in patterns)
+    return bool(patterns) and any(
+        fnmatchcase(mount.casefold(), pattern.casefold()) for pattern in patterns
+    )

@@ -2,10 +2,10 @@
 
 from attrs import frozen
 
-from msp_check_disk.limits import DiskLimits
 from msp_core.v1 import RECOVER_SHARE, Status
 
 GB = 10**9
+_OK, _WARNING, _CRITICAL = Status.OK, Status.WARNING, Status.CRITICAL
 
 
 @frozen(kw_only=True)
@@ -19,60 +19,43 @@ class Bounds:
 
     def holds(self, used: float, free: float, *, stays: bool) -> bool:
         """Tell whether a volume is in this state; `stays` when it was before, which widens every bound."""
-        return self._too_full(used, free, stays=stays) or self._too_little(free, stays=stays)
+        if self._too_little(free, stays=stays):
+            return True
+        limit = self.percent
+        if limit is None:
+            return False
+        if stays:
+            limit = self.recover_percent or limit * RECOVER_SHARE
+        return used >= limit and (
+            self.enough_free_gb is None or free < _widened(self.enough_free_gb, stays=stays)
+        )
 
     def explain(self, used: float, free: float) -> str:
         """Name the bound that was crossed, such as `at 90 %`, or until when the state lasts."""
         if self._too_little(free, stays=False):
             return f"below {self.least_free_gb:g} GB free"
-        if self._too_full(used, free, stays=False):
+        if self.holds(used, free, stays=False):
             return f"at {self.percent:g} %"
         return "until it is clearly better"
-
-    def _too_full(self, used: float, free: float, *, stays: bool) -> bool:
-        if self.percent is None:
-            return False
-        limit = self.percent
-        if stays:
-            limit = self.recover_percent or self.percent * RECOVER_SHARE
-        return used >= limit and (
-            self.enough_free_gb is None or free < _widened(self.enough_free_gb, stays=stays)
-        )
 
     def _too_little(self, free: float, *, stays: bool) -> bool:
         return self.least_free_gb is not None and free < _widened(self.least_free_gb, stays=stays)
 
 
-def judge(used: float, free: float, limits: DiskLimits, before: object) -> tuple[Status, str]:
+def judge(
+    used: float, free: float, critical: Bounds, warning: Bounds, before: object
+) -> tuple[Status, str]:
     """Return the status of a volume and the reason for people, given its status word before.
 
     `used` is a percentage, `free` is in bytes.
     """
-    critical, warning = bounds(limits)
     if critical.holds(used, free, stays=before == "critical"):
-        return Status.CRITICAL, f"critical {critical.explain(used, free)}"
+        return _CRITICAL, f"critical {critical.explain(used, free)}"
     if warning.holds(used, free, stays=before in ("warning", "critical")):
-        return Status.WARNING, f"warning {warning.explain(used, free)}"
-    if limits.warning_percent is not None and used >= limits.warning_percent:
-        return Status.OK, "enough is free"
-    return Status.OK, ""
-
-
-def bounds(limits: DiskLimits) -> tuple[Bounds, Bounds]:
-    """Return what makes a volume critical, and what makes it a warning."""
-    critical = Bounds(
-        percent=limits.critical_percent,
-        recover_percent=limits.critical_recover_percent,
-        enough_free_gb=limits.critical_enough_free_gb,
-        least_free_gb=limits.critical_free_gb,
-    )
-    warning = Bounds(
-        percent=limits.warning_percent,
-        recover_percent=limits.warning_recover_percent,
-        enough_free_gb=limits.warning_enough_free_gb,
-        least_free_gb=limits.warning_free_gb,
-    )
-    return critical, warning
+        return _WARNING, f"warning {warning.explain(used, free)}"
+    if warning.percent is not None and used >= warning.percent:
+        return _OK, "enough is free"
+    return _OK, ""
 
 
 def _widened(gigabytes: float, *, stays: bool) -> float:

@@ -1,6 +1,7 @@
 """Judge memory: the limits, and a pure function from facts to a verdict."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any
 
 from attrs import field, frozen
@@ -13,10 +14,10 @@ from msp_core.v1 import (
     MemoryFacts,
     Metric,
     Previous,
-    Severity,
     Status,
     Verdict,
     measured,
+    monitor_verdict,
     not_above,
     not_below,
     positive,
@@ -54,25 +55,37 @@ class MemoryLimits:
         Doc("Memory use from which full swap counts; below it old pages rest there unharmed."),
     ] = field(default=75.0, validator=positive)
 
+    @cached_property
+    def used(self) -> Levels:
+        """The levels of memory."""
+        return Levels(
+            warning=self.warning_percent,
+            critical=self.critical_percent,
+            warning_recover=self.warning_recover_percent,
+            critical_recover=self.critical_recover_percent,
+        )
+
+    @cached_property
+    def swap(self) -> Levels:
+        """The levels of swap."""
+        return Levels(warning=self.warning_swap_percent, critical=self.critical_swap_percent)
+
 
 def evaluate(
     memory: MemoryFacts | ConditionFacts, *, limits: MemoryLimits, previous: Previous | None = None
 ) -> Verdict:
     """Judge the measured memory, or the vendor's own monitor where nothing is measured."""
     if isinstance(memory, ConditionFacts):
-        return _vendor_verdict(memory)
+        return monitor_verdict(
+            memory, ConditionKind.MEMORY, monitor="memory monitor", measure="memory use"
+        )
     before = previous.data if previous else {}
     total = measured(memory.total_bytes, MOST_BYTES)
     available = measured(memory.available_bytes, MOST_BYTES)
     if not total or available is None or available > total:
         return Verdict(Status.UNKNOWN, _unreadable_reason(memory), data=dict(before))
     used = 100 * (1 - available / total)
-    levels = Levels(
-        warning=limits.warning_percent,
-        critical=limits.critical_percent,
-        warning_recover=limits.warning_recover_percent,
-        critical_recover=limits.critical_recover_percent,
-    )
+    levels = limits.used
     status = levels.judge(used, before.get("used"))
     reason = levels.explain(used, status, " %")
     text = f"{used:.1f} % of memory used, {_size(available)} available of {_size(total)}"
@@ -82,10 +95,10 @@ def evaluate(
     )
     swap = _swap(memory, used, limits, before)
     return Verdict(
-        status=worst((status, swap.status)),
-        message=(f"{text} ({reason})" if reason else text) + swap.text,
-        metrics=metrics + swap.metrics,
-        data={"used": status.value, "swap": swap.state},
+        worst((status, swap.status)),
+        (f"{text} ({reason})" if reason else text) + swap.text,
+        metrics + swap.metrics,
+        {"used": str(status), "swap": swap.state},
     )
 
 
@@ -97,27 +110,29 @@ class _Swap:
     state: str = "ok"
 
 
+_NONE = _Swap(Status.OK)
+
+
 def _swap(
     memory: MemoryFacts, used: float, limits: MemoryLimits, before: Mapping[str, Any]
 ) -> _Swap:
     if memory.swap_total_bytes is None or memory.swap_free_bytes is None:
-        return _Swap(Status.OK)
+        return _NONE
     total = measured(memory.swap_total_bytes, MOST_BYTES)
     free = measured(memory.swap_free_bytes, MOST_BYTES)
     if total is None or free is None or free > total:
-        state = str(before.get("swap", Status.UNKNOWN.value))
+        state = str(before.get("swap", Status.UNKNOWN))
         return _Swap(Status.UNKNOWN, "; the reported swap sizes make no sense", state=state)
     if not total:
-        return _Swap(Status.OK)
+        return _NONE
     swapped = 100 * (1 - free / total)
-    levels = Levels(warning=limits.warning_swap_percent, critical=limits.critical_swap_percent)
-    status = Status.OK
+    levels, status = limits.swap, Status.OK
     if used >= limits.swap_counts_from_percent:
         status = levels.judge(swapped, before.get("swap"))
     reason = levels.explain(swapped, status, " %")
     text = f"; {swapped:.1f} % of swap used ({reason})" if reason else ""
     metric = Metric("swap", round(swapped, 3), "%", levels.warning, levels.critical)
-    return _Swap(status, text, (metric,), status.value)
+    return _Swap(status, text, (metric,), str(status))
 
 
 def _unreadable_reason(memory: MemoryFacts) -> str:
@@ -128,27 +143,3 @@ def _unreadable_reason(memory: MemoryFacts) -> str:
 
 def _size(value: float) -> str:
     return f"{value / GB:.1f} GB"
-
-
-def _vendor_verdict(conditions: ConditionFacts) -> Verdict:
-    active = [item for item in conditions.active if item.kind is ConditionKind.MEMORY]
-    if active:
-        critical = any(item.severity is Severity.CRITICAL for item in active)
-        return Verdict(
-            Status.CRITICAL if critical else Status.WARNING,
-            "; ".join(
-                _plain(item.message) or "the console's memory monitor is triggered"
-                for item in active[:3]
-            ),
-        )
-    if ConditionKind.MEMORY in conditions.monitored:
-        return Verdict(Status.OK, "the console's memory monitor is quiet")
-    return Verdict(
-        Status.UNKNOWN, "the console neither reports memory use nor is known to monitor it"
-    )
-
-
-def _plain(text: str) -> str:
-    """Return a vendor's text as one short printable line."""
-    line = " ".join(text.split())
-    return "".join(character for character in line if character.isprintable())[:160]

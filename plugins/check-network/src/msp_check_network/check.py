@@ -21,6 +21,7 @@ from msp_core.v1 import (
     Status,
     Verdict,
     measured,
+    printable,
     worst,
 )
 
@@ -85,9 +86,13 @@ def _judge_probe(
     if result is None or result.kind is not probe.kind:
         return _Finding(label, Status.UNKNOWN, f"{label}: no result", (), latency)
     if result.error.startswith(NOT_PROBED):
-        return _Finding(label, Status.UNKNOWN, f"{label} {_plain(result.error)}", (), latency)
+        return _Finding(
+            label, Status.UNKNOWN, f"{label} {printable(result.error, 120)}", (), latency
+        )
     if result.error:
-        return _Finding(label, Status.CRITICAL, f"{label}: {_plain(result.error)}", (), latency)
+        return _Finding(
+            label, Status.CRITICAL, f"{label}: {printable(result.error, 120)}", (), latency
+        )
     speed = _judge_latency(probe, label, result, latency)
     answer, text = _judge_answer(probe, result, probed_at)
     return _Finding(
@@ -163,7 +168,7 @@ def _judge_dns(probe: ProbeTarget, result: ProbeResult) -> tuple[Status, str]:
         return Status.CRITICAL, "no address found"
     found = {_address(item) for item in result.resolved}
     missing = [item for item in probe.expected_addresses if _address(item) not in found]
-    seen = ", ".join(_plain(item) for item in result.resolved[:SHOWN])
+    seen = ", ".join(printable(item, 120) for item in result.resolved[:SHOWN])
     if missing:
         return Status.CRITICAL, f"{', '.join(missing)} is not among the answers ({seen})"
     return Status.OK, seen
@@ -232,7 +237,7 @@ def _message(findings: list[_Finding]) -> str:
 
 
 def _label(probe: ProbeTarget, result: ProbeResult | None) -> str:
-    return _plain(f"{result.kind} {result.target}" if result else probe.label)
+    return printable(f"{result.kind} {result.target}" if result else probe.label, 120)
 
 
 def _address(text: str) -> str:
@@ -240,9 +245,3 @@ def _address(text: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         return text
-
-
-def _plain(text: str) -> str:
-    """Return text from the network as one short printable line."""
-    line = " ".join(text.split())
-    return "".join(character for character in line if character.isprintable())[:120]

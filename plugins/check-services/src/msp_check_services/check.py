@@ -1,7 +1,7 @@
 """Judge services: the limits, what to ask for, and a pure function from facts to a verdict."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import translate
 from functools import lru_cache
 from typing import Annotated
@@ -20,10 +20,13 @@ from msp_core.v1 import (
     ServiceState,
     Status,
     Verdict,
+    printable,
     worst,
 )
 
 SHOWN = 4
+_ALL_AS_EXPECTED = Metric("not as expected", 0)
+_RUNNING = ServiceState.RUNNING  # looked up once: a device has hundreds of services
 TRIGGERED = (
     "BITS", "CDPSvc", "clr_optimization*", "dbupdate*", "DoSvc", "edgeupdate*", "gpsvc", "gupdate*",
     "GoogleUpdater*", "IaasVmProvider", "MapsBroker", "MSDTC", "RemoteRegistry", "ShellHWDetection",
@@ -73,47 +76,55 @@ def evaluate(
     del previous  # a service runs or it does not: there is nothing to recover gradually
     if not services.services:
         return Verdict(Status.UNKNOWN, "no services are reported")
-    findings = list(_findings(services, limits))
-    running = sum(item.state is ServiceState.RUNNING for item in services.services)
-    if not findings and not services.complete:
-        return Verdict(
-            Status.UNKNOWN, "no service is expected by name, and the list of services is not complete"
-        )
+    stopped = [item for item in services.services if item.state is not _RUNNING]
+    named = bool(limits.expected or limits.if_installed)
+    findings = list(_findings(services, services.services if named else stopped, limits))
+    running = len(services.services) - len(stopped)
+    if not findings:
+        return _nothing_found(services, running)
     problems = sorted(
         (item for item in findings if item[0] is not Status.OK),
         key=lambda item: (-item[0].rank, item[1]),
     )
     return Verdict(
-        status=worst([Status.OK, *(status for status, _ in findings)]),
-        message=_message(problems, running, len(findings)),
-        metrics=(Metric("running", running), Metric("not as expected", len(problems))),
-        data={"problems": [text for _, text in problems[:50]]},
+        worst([Status.OK, *[status for status, _ in findings]]),
+        _message(problems, len(findings)),
+        (Metric("running", running), Metric("not as expected", len(problems))),
+        {"problems": [text for _, text in problems[:50]]} if problems else {},
     )
 
 
-def _findings(facts: ServiceFacts, limits: ServiceLimits) -> Iterator[tuple[Status, str]]:
+def _nothing_found(facts: ServiceFacts, running: int) -> Verdict:
+    if not facts.complete:
+        reason = "no service is expected by name, and the list of services is not complete"
+        return Verdict(Status.UNKNOWN, reason)
+    text = f"{running} services running, none failed (none is expected by name)"
+    return Verdict(Status.OK, text, (Metric("running", running), _ALL_AS_EXPECTED))
+
+
+def _findings(
+    facts: ServiceFacts, services: Iterable[ServiceFact], limits: ServiceLimits
+) -> Iterator[tuple[Status, str]]:
+    """Yield what is to say about these services, and about those that are expected and not among all facts."""
     expected = {_key(name): name for name in limits.expected}
     if_installed = _pattern(limits.if_installed)
     missing = dict(expected)
-    for item in facts.services:
-        runs = item.state is ServiceState.RUNNING
-        if runs and not expected and if_installed is None:
-            continue  # most services of most devices
+    for item in services:
         key = _key(item.name)
         if key in expected:
             missing.pop(key, None)
             yield _judge_expected(item)
         elif if_installed is not None and if_installed.fullmatch(key):
             yield _judge_expected(item)
-        elif not runs and not _matches(key, limits.ignore):
+        elif item.state is not _RUNNING and not _matches(key, limits.ignore):
             yield from _judge_unnamed(item, key, limits)
     if not facts.complete and _wants_all(limits):
         yield Status.UNKNOWN, "the list of services is not complete"
     for name in missing.values():
         if facts.complete:
-            yield Status.CRITICAL, f"{_plain(name)} is not installed"
+            yield Status.CRITICAL, f"{_shown(name)} is not installed"
         else:
-            yield Status.UNKNOWN, f"{_plain(name)} is not reported"
+            yield Status.UNKNOWN, f"{_shown(name)} is not reported"
 
 
 def _judge_expected(service: ServiceFact) -> tuple[Status, str]:
@@ -144,14 +155,12 @@ def _judge_unnamed(
         yield Status.WARNING, f"{_label(service)} starts automatically and is stopped"
 
 
-def _message(problems: Sequence[tuple[Status, str]], running: int, judged: int) -> str:
+def _message(problems: Sequence[tuple[Status, str]], judged: int) -> str:
     if problems:
         more = len(problems) - SHOWN
         text = "; ".join(text for _, text in problems[:SHOWN])
         return f"{text}; and {more} more" if more > 0 else text
-    if judged:
-        return f"{judged} expected service{'' if judged == 1 else 's'} running"
-    return f"{running} services running, none failed (none is expected by name)"
+    return f"{judged} expected service{'' if judged == 1 else 's'} running"
 
 
 def _key(name: str) -> str:
@@ -170,11 +179,10 @@ def _pattern(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
 
 
 def _label(service: ServiceFact) -> str:
-    shown = _plain(service.display_name)
-    name = _plain(service.name)
+    shown = _shown(service.display_name)
+    name = _shown(service.name)
     return f"{shown} ({name})" if shown and shown.casefold() != name.casefold() else name
 
 
-def _plain(text: str) -> str:
-    """Return a name that a device made up as short printable text."""
-    return "".join(character for character in text if character.isprintable())[:60]
+def _shown(name: str) -> str:
+    return printable(name, 60)

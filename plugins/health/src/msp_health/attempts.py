@@ -5,23 +5,22 @@ nor ends a row of them, and it never changes the hard status. An OK is believed 
 CRITICAL of a hard problem is hard at once.
 """
 
-from attrs import frozen
+from functools import lru_cache
+from typing import NamedTuple
 
 from msp_core.v1 import Status
 
 JUDGED = frozenset((Status.OK, Status.WARNING, Status.CRITICAL))
 
 
-@frozen(kw_only=True)
-class Standing:
+class Standing(NamedTuple):
     """Where one check on one device stands. `hard_status` is the last that was believed, None before the first."""
 
     attempt: int = 0
     hard_status: Status | None = None
 
 
-@frozen(kw_only=True)
-class Step:
+class Step(NamedTuple):
     """Where it stands after a result: `hard` tells whether the result itself is believed."""
 
     standing: Standing
@@ -33,18 +32,16 @@ class Step:
         return old is not new and any(s is not None and s.is_problem for s in (old, new))
 
 
-_WELL = Step(standing=Standing(attempt=0, hard_status=Status.OK), hard=True)
-
-
+@lru_cache(maxsize=1024)
 def advance(before: Standing, status: Status, attempts: int) -> Step:
     """Return where a check stands after one more result, with `attempts` needed for a problem to be believed."""
     if status not in JUDGED:
-        return Step(standing=before, hard=True)
+        return Step(before, hard=True)
     if status is Status.OK:
-        return _WELL
+        return Step(Standing(attempt=0, hard_status=status), hard=True)
     if before.hard_status is not None and before.hard_status.is_problem:
-        return Step(standing=Standing(attempt=before.attempt, hard_status=status), hard=True)
+        return Step(Standing(before.attempt, status), hard=True)
     attempt = before.attempt + 1
     if attempt >= attempts:
-        return Step(standing=Standing(attempt=attempt, hard_status=status), hard=True)
-    return Step(standing=Standing(attempt=attempt, hard_status=before.hard_status), hard=False)
+        return Step(Standing(attempt, status), hard=True)
+    return Step(Standing(attempt, before.hard_status), hard=False)

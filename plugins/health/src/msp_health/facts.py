@@ -31,6 +31,7 @@ class FactBook:
     def __init__(self, now: datetime, max_age: timedelta) -> None:
         self.now = now
         self._max_age = max_age
+        self._bounds: dict[timedelta | None, tuple[datetime, datetime]] = {}
         self._known: dict[str, dict[type, Known]] = {}
         self._reasons: dict[tuple[str, str], list[str]] = {}
         self._source_reasons: dict[str, str] = {}
@@ -72,9 +73,19 @@ class FactBook:
             return None
         for kind in need:
             known = facts.get(kind)
-            if known is not None and not self.staleness(row, known):
+            if known is not None and (self._in_time(row, known) or not self.staleness(row, known)):
                 return known
         return None
+
+    def _in_time(self, row: "Row", known: Known) -> bool:
+        """Tell whether an observation has a time, and a fitting one; quickly, because nearly all have."""
+        max_age = row.check.max_age
+        if max_age not in self._bounds:
+            span = max_age or self._max_age
+            self._bounds[max_age] = (self.now - span, self.now + max(_SKEW, span))
+        oldest, newest = self._bounds[max_age]
+        observed = known.observation.observed_at
+        return observed is not None and oldest <= observed <= newest
 
     def served(self, row: "Row", need: Sequence[type]) -> bool:
         """Tell whether a fresh fact serves the need."""

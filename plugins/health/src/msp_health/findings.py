@@ -1,7 +1,7 @@
 """What a run keeps to show at its end: counts, what is wrong, and reasons for what is not known."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from heapq import heappush, heappushpop
 
@@ -10,16 +10,13 @@ from attrs import define, field
 from msp_core.v1 import CheckResult, Status
 from msp_health.api import Concern, Counts
 from msp_health.evaluator import Outcome
-from msp_health.recorder import Key, Latest
 
 _DIGITS = re.compile(r"\d+")
 _WRONG = frozenset((Status.WARNING, Status.CRITICAL, Status.ERROR))
 MOST = 1000
 """Concerns kept of each kind; the counts always hold all."""
 
-_Results = Callable[
-    [Iterable[Outcome], Mapping[Key, Latest], int, datetime, str], Iterable[CheckResult]
-]
+_Results = Callable[[Iterable[Outcome], int, datetime, str], Iterable[CheckResult]]
 
 
 @define(kw_only=True)
@@ -63,7 +60,6 @@ class Findings:
         self,
         results_of: _Results,
         outcomes: Sequence[Outcome],
-        latest: Mapping[Key, Latest],
         attempts: int,
         now: datetime,
         run_id: str,
@@ -75,7 +71,7 @@ class Findings:
                 self._add_unknown(outcome)
         wrong = [outcome for outcome in outcomes if outcome.status in _WRONG]
         kept = outcomes if self._keep else wrong
-        for result in results_of(kept, latest, attempts, now, run_id):
+        for result in results_of(kept, attempts, now, run_id):
             if self._keep:
                 self._results.append(result)
             if result.status in _WRONG:

@@ -9,6 +9,7 @@ from msp_core.v1 import Device, Granularity, Mode, Status, Target, watched
 from msp_health.api import said_by, unlisted
 from msp_health.catalog import VANTAGE, Catalog, CheckSpec, SourceSpec, fact_id
 from msp_health.facts import FactBook
+from msp_health.latest import Key
 from msp_health.limits import ClientLimits, LimitsProblem
 
 _COARSE = {Granularity.FLEET: 0, Granularity.CLIENT: 1, Granularity.DEVICE: 2}
@@ -37,7 +38,7 @@ class Row:
     settled: tuple[Status, str] | None = None
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> Key:
         """Device and check: there is one row for each."""
         return (self.subject.device.id, self.check.id)
 

@@ -1,29 +1,35 @@
 """Recording: one transaction for each chunk, with the latest status, the run's progress and the events."""
 
+import asyncio
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import define, field
 
-from msp_core.v1 import CheckResult, Metric, Previous, Status
+from msp_core.v1 import CheckResult, Metric, Status, StoreError
 from msp_health.api import CHANGED, STANDING
 from msp_health.attempts import JUDGED, Standing, advance
 from msp_health.evaluator import Outcome
+from msp_health.latest import STATUS, Key, Latest
 from msp_health.runs import Claim, forgotten_in, hold
 from msp_health.tables import HealthCheckRow, HealthRunRow, LatestStatus, rows_of
-from msp_store.api import Tx
+from msp_store.api import Case, Store, Tx
 
-Key = tuple[str, str]
-NEW = Standing()
-STATUS = {status.value: status for status in Status}
+log = logging.getLogger(__name__)
+
+_WORD = {status: status.value for status in Status}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SEQ_ROOM = 1000
 """A device that was forgotten and is back has no number to go on from; one run gives it one number. So counting on from
 its run's id times this comes after all numbers there were."""
+_PATIENCE = (0.5, 2.0, 5.0)
+"""Seconds between attempts to record while the database is away."""
+_PASSING = frozenset(("busy", "unreachable", "uncertain"))
 _EVENT_SIZE = 500
 _EVENT_MESSAGE = 300
 
@@ -63,36 +69,14 @@ _LATEST_REST = (
 )
 
 
-@define  # not frozen: there is one for each row
-class Latest:
-    """What was recorded last for one device and check, as far as the next result needs it."""
+class _Step(NamedTuple):
+    """Where a check stands after a result, as it is stored; and what there is to tell."""
 
-    status: Status
-    standing: Standing
-    known_status: Status | None
-    known_data: str | None
-    seq: int
-    since: int
-    """Microseconds since 1970, as stored."""
-
-    def previous(self) -> Previous | None:
-        """Return the last judgement, for recovery levels; None where there never was one."""
-        if self.known_status is None:
-            return None
-        return Previous(status=self.known_status, data=_remembered(self.known_data or "{}"))
-
-
-def _remembered(text: str) -> Any:
-    """Read the data of a result; what most checks keep are the same few words, so those are read once."""
-    if "[" in text or text.find("{", 1) >= 0:
-        return json.loads(text)
-    return dict(_flat(text))
-
-
-@lru_cache(maxsize=1024)
-def _flat(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text)
-    return found
+    attempt: int
+    hard_status: str | None
+    hard: bool
+    changed: bool
+    problem: bool
 
 
 @define(kw_only=True)
@@ -108,6 +92,9 @@ class Batch:
 
 def load_latest(tx: Tx, client_ids: Sequence[str]) -> dict[Key, Latest]:
     """Return where each check on each device of these clients stands."""
+    own_data = LatestStatus.known_data.is_null() & (
+        LatestStatus.known_status == LatestStatus.status
+    )
     columns = (
         LatestStatus.device_id,
         LatestStatus.check_type,
@@ -115,34 +102,14 @@ def load_latest(tx: Tx, client_ids: Sequence[str]) -> dict[Key, Latest]:
         LatestStatus.attempt,
         LatestStatus.hard_status,
         LatestStatus.known_status,
-        LatestStatus.known_data,
-        LatestStatus.data,
+        Case(None, [(own_data, LatestStatus.data)], LatestStatus.known_data),
         LatestStatus.seq,
         LatestStatus.since,
     )
     found: dict[Key, Latest] = {}
     for part in _parts(client_ids, 500):
         query = LatestStatus.select(*columns).where(LatestStatus.client_id.in_(part))
-        for (
-            device,
-            check,
-            status,
-            attempt,
-            hard,
-            known,
-            known_data,
-            data,
-            seq,
-            since,
-        ) in rows_of(tx, query):
-            found[(device, check)] = Latest(
-                STATUS[status],
-                _standing(attempt, hard),
-                STATUS.get(known),
-                data if known_data is None and known == status else known_data,
-                seq,
-                since,
-            )
+        found.update(((row[0], row[1]), Latest._make(row)) for row in rows_of(tx, query))
     return found
 
 
@@ -158,17 +125,12 @@ def load_recorded(tx: Tx, run_id: int, client_ids: Sequence[str]) -> set[Key]:
 
 
 def results_of(
-    outcomes: Iterable[Outcome],
-    latest: Mapping[Key, Latest],
-    attempts: int,
-    now: datetime,
-    run_id: str,
+    outcomes: Iterable[Outcome], attempts: int, now: datetime, run_id: str
 ) -> Iterator[CheckResult]:
     """Yield the outcomes as results, without recording them."""
     for outcome in outcomes:
         row = outcome.row
-        before = latest.get(row.key)
-        step = advance(before.standing if before else NEW, outcome.status, attempts)
+        step = _step(outcome.before, outcome.status, attempts)
         yield CheckResult(
             status=outcome.status,
             message=outcome.message,
@@ -182,7 +144,7 @@ def results_of(
             checked_at=now,
             observed_at=outcome.observed_at,
             source=outcome.source,
-            attempt=max(1, step.standing.attempt),
+            attempt=step.attempt or 1,
             hard=step.hard,
         )
 
@@ -192,22 +154,32 @@ def read_metrics(text: str | None) -> tuple[Metric, ...]:
     return tuple(Metric(*values) for values in json.loads(text)) if text else ()
 
 
-@lru_cache(maxsize=1024)
-def _standing(attempt: int, hard_status: str | None) -> Standing:
-    return Standing(attempt=attempt, hard_status=STATUS[hard_status] if hard_status else None)
+def _step(latest: Latest | None, status: Status, attempts: int) -> _Step:
+    if latest is None:
+        return _step_from(0, None, status, attempts)
+    return _step_from(latest.attempt, latest.hard_status, status, attempts)
 
 
-def build_batch(
-    outcomes: Sequence[Outcome],
-    latest: Mapping[Key, Latest],
-    attempts: int,
-    run_id: int,
-    now: datetime,
-) -> Batch:
+@lru_cache(maxsize=4096)
+def _step_from(attempt: int, hard_status: str | None, status: Status, attempts: int) -> _Step:
+    """Work a step out in stored words; there are few different ones."""
+    old = Standing(attempt, STATUS[hard_status] if hard_status else None)
+    step = advance(old, status, attempts)
+    believed = step.standing.hard_status
+    return _Step(
+        step.standing.attempt,
+        believed.value if believed else None,
+        step.hard,
+        changed=step.changed(old),
+        problem=believed is not None and believed.is_problem,
+    )
+
+
+def build_batch(outcomes: Sequence[Outcome], attempts: int, run_id: int, now: datetime) -> Batch:
     """Turn outcomes into rows, counts and changes."""
     batch, moment = Batch(), _micros(now)
     for outcome in outcomes:
-        _add(batch, outcome, latest.get(outcome.row.key), attempts, run_id, moment)
+        _add(batch, outcome, attempts, run_id, moment)
     return batch
 
 
@@ -215,51 +187,72 @@ def _micros(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _add(
-    batch: Batch, outcome: Outcome, before: Latest | None, attempts: int, run_id: int, now: int
-) -> None:
-    row, status = outcome.row, outcome.status
-    device = row.subject.device
-    old = before.standing if before else NEW
-    step = advance(old, status, attempts)
-    standing = step.standing
-    word = status.value
+def _add(batch: Batch, outcome: Outcome, attempts: int, run_id: int, now: int) -> None:
+    row, status, before = outcome.row, outcome.status, outcome.before
+    check, device = row.check.id, row.subject.device
+    device_id, client_id = device.id, device.client_id
+    message, data, metrics, source = outcome.message, outcome.data, outcome.metrics, outcome.source
+    attempt, hard_status, hard, changed, problem = _step(before, status, attempts)
+    word = _WORD[status]
     observed = None if outcome.observed_at is None else _micros(outcome.observed_at)
     batch.counts[word] = batch.counts.get(word, 0) + 1
-    attempt = max(1, standing.attempt)
     batch.results.append(
-        (run_id, device.client_id, device.id, row.check.id, word, outcome.message, outcome.data,
-         outcome.metrics, outcome.value, outcome.source, attempt, step.hard, observed, now)
+        (run_id, client_id, device_id, check, word, message, data, metrics, outcome.value, source,
+         attempt or 1, hard, observed, now)
     )  # fmt: skip
     judged = status in JUDGED
-    known = status if judged else (before.known_status if before else None)
-    known_data = None if judged else (before.known_data if before else None)
-    seq = before.seq + 1 if before else run_id * _SEQ_ROOM
-    since = before.since if before is not None and before.status is status else now
-    hard = standing.hard_status
+    known, known_data = (word if judged else None), None
+    seq, since = run_id * _SEQ_ROOM, now
+    if before is not None:
+        seq = before.seq + 1
+        since = before.since if before.status == word else now
+        if not judged:
+            known, known_data = before.known_status, before.known_data
     batch.latest.append(
-        (device.client_id, device.id, row.check.id, run_id, word, outcome.message, outcome.data,
-         outcome.metrics, outcome.source, standing.attempt, step.hard, hard and hard.value,
-         known and known.value, known_data, seq, since, observed, now)
+        (client_id, device_id, check, run_id, word, message, data, metrics, source, attempt,
+         hard, hard_status, known, known_data, seq, since, observed, now)
     )  # fmt: skip
-    changed = step.changed(old)
-    if not changed and (hard is None or not hard.is_problem):
+    if not changed and not problem:
         return
-    assert hard is not None  # a change ends in a status, and a problem is one
     event = {
-        "client_id": device.client_id,
-        "device_id": device.id,
-        "check": row.check.id,
+        "client_id": client_id,
+        "device_id": device_id,
+        "check": check,
         "title": row.check.title,
-        "status": hard.value,
-        "previous": old.hard_status.value if old.hard_status else None,
+        "status": hard_status,
+        "previous": before.hard_status if before else None,
         "seq": seq,
-        "message": outcome.message[:_EVENT_MESSAGE],
+        "message": message[:_EVENT_MESSAGE],
     }
     if changed:
         batch.changed.append(event)
     else:
         batch.standing.append({**event, "stale": not judged})
+
+
+async def record(
+    store: Store, claim: Claim, batch: Batch, client_ids: Sequence[str], now: datetime
+) -> None:
+    """Write a batch; after a failure that may pass, look whether it was written before writing it again."""
+    retried = False
+
+    def write(tx: Tx) -> None:
+        if retried and batch.results:
+            recorded = load_recorded(tx, claim.run_id, client_ids)
+            if (batch.results[0][2], batch.results[0][3]) in recorded:
+                return
+        write_batch(tx, claim, batch, now)
+
+    for pause in (*_PATIENCE, None):
+        try:
+            await store.write(write)
+            return
+        except StoreError as error:
+            if pause is None or error.details.get("reason") not in _PASSING:
+                raise
+            log.warning("run %s waits for the database: %s", claim.run_id, error.message)
+        retried = True
+        await asyncio.sleep(pause)
 
 
 def write_batch(tx: Tx, claim: Claim, batch: Batch, now: datetime) -> None:

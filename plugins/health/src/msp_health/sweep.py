@@ -5,7 +5,6 @@ import gc
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -29,17 +28,15 @@ from msp_health.evaluator import Outcome, judge
 from msp_health.facts import FactBook
 from msp_health.findings import Findings
 from msp_health.lanes import by_checks, lanes
+from msp_health.latest import Key, Latest
 from msp_health.limits import CHECKS_KEY, LimitsBook
 from msp_health.planner import Router, Row, Subject, plan_rows, why_unknown
 from msp_health.recorder import (
-    Batch,
-    Key,
-    Latest,
     build_batch,
     load_latest,
     load_recorded,
+    record,
     results_of,
-    write_batch,
 )
 from msp_health.runs import (
     HEARTBEAT,
@@ -60,9 +57,6 @@ log = logging.getLogger(__name__)
 
 PROBES_KEY = "probes.allowed"
 _BREATH = 200
-_STORE_PATIENCE = (0.5, 2.0, 5.0)
-"""Seconds between attempts to record while the database is away."""
-_PASSING = frozenset(("busy", "unreachable", "uncertain"))
 
 
 @define(kw_only=True)
@@ -305,11 +299,12 @@ class Sweep:
         now = self._ctx.now()
         attempts, claim = self._settings.attempts, self._claim
         if claim is not None:
-            batch = build_batch(outcomes, latest, attempts, claim.run_id, now)
-            await self._record(claim, batch, clients, now)
+            batch = build_batch(outcomes, attempts, claim.run_id, now)
+            async with self._write_lock:
+                await record(self._store, claim, batch, clients, now)
         self._planned += len(rows)
         run_id_text = str(claim.run_id) if claim else ""
-        self._findings.add(results_of, outcomes, latest, attempts, now, run_id_text)
+        self._findings.add(results_of, outcomes, attempts, now, run_id_text)
 
     def _plan(self, chunk: Sequence[Subject]) -> list[Row]:
         rows: list[Row] = []
@@ -326,10 +321,6 @@ class Sweep:
     ) -> list[Outcome]:
         catalog: Catalog = self._catalog
 
-        def previous(key: Key) -> Any:
-            before = latest.get(key)
-            return before.previous() if before else None
-
         def why(row: Row, need: tuple[type, ...]) -> str:
             return why_unknown(row, need, book, catalog, down)
 
@@ -338,32 +329,9 @@ class Sweep:
             part = rows[start : start + _BREATH]
             for check, group in groupby(part, key=lambda row: row.check):
                 with watched(f"check {check.id} of plugin {check.plugin}"):
-                    outcomes += [judge(row, book, previous, why) for row in group]
+                    outcomes += [judge(row, book, latest.get(row.key), why) for row in group]
             await asyncio.sleep(0)
         return outcomes
-
-    async def _record(self, claim: Claim, batch: Batch, clients: list[str], now: datetime) -> None:
-        """Write a batch; after a failure that may pass, look whether it was written before writing it again."""
-        retried = False
-
-        def write(tx: Tx) -> None:
-            if retried and batch.results:
-                recorded = load_recorded(tx, claim.run_id, clients)
-                if (batch.results[0][2], batch.results[0][3]) in recorded:
-                    return
-            write_batch(tx, claim, batch, now)
-
-        async with self._write_lock:
-            for pause in (*_STORE_PATIENCE, None):
-                try:
-                    await self._store.write(write)
-                    return
-                except StoreError as error:
-                    if pause is None or error.details.get("reason") not in _PASSING:
-                        raise
-                    log.warning("run %s waits for the database: %s", claim.run_id, error.message)
-                retried = True
-                await asyncio.sleep(pause)
 
     def _result(self, state: str, collector: Collector, devices: int) -> HealthRun:
         counts: Counts = self._findings.counts

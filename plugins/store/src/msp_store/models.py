@@ -31,6 +31,7 @@ IntegerField = _BigIntegerField
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NUMBERS = frozenset((int, type(None)))
 
 
 class _Route(threading.local):
@@ -180,6 +181,8 @@ def driver_values(
         kind, convert = field.enum, field.db_value
         return [value._value_ if type(value) is kind else convert(value) for value in values]
     if isinstance(field, UtcDateTimeField):  # few different values, many times
+        if _NUMBERS.issuperset(map(type, values)):
+            return values
         known = {value: field.db_value(value) for value in set(values)}
         return [known[value] for value in values]
     if isinstance(field, JsonField):
@@ -203,7 +206,14 @@ def _written_once(value: Any, written: dict[int, tuple[Any, str]]) -> str | None
 def _is_clean(values: Sequence[Any]) -> bool:
     """Tell whether all of them are ASCII text without NUL, or None."""
     try:
-        text = "".join([value for value in values if value is not None])
+        text = _joined(values)
     except TypeError:
         return False
     return text.isascii() and "\0" not in text
+
+
+def _joined(values: Sequence[Any]) -> str:
+    try:
+        return "".join(values)
+    except TypeError:  # mostly None among them
+        return "".join([value for value in values if value is not None])

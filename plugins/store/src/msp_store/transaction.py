@@ -44,12 +44,12 @@ class Transaction:
         names = [field.column_name for field in fields]
         key = [field.column_name for field in conflict]
         columns = self._driver_columns(rows, fields)
-        keys = list(zip(*(columns[names.index(name)] for name in key), strict=True))
+        keys = [columns[names.index(name)] for name in key]
         wanted: Iterable[Sequence[Any]] = zip(*columns, strict=True)
-        distinct = len(set(keys))
-        if distinct < len(keys):
+        distinct = len(set(zip(*keys, strict=True)))
+        if distinct < len(rows):
             # PostgreSQL refuses to update a row twice in one statement; the last one counts on both
-            wanted = dict(zip(keys, wanted, strict=True)).values()
+            wanted = dict(zip(zip(*keys, strict=True), wanted, strict=True)).values()
         upsert_rows(
             self.db,
             table._meta.table_name,
