@@ -10,7 +10,9 @@ from attrs import frozen
 
 MOST_BYTES = 1024 * 1024
 GRACE_S = 2.0
-"""How long a command may take to end after being asked to, and its output to arrive after it ended."""
+"""How long a command may take to end after being asked to."""
+OUTPUT_S = 5.0
+"""How long the output of a command that ended may take to arrive before it is taken for cut off."""
 _CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
 
 
@@ -60,7 +62,7 @@ async def execute(
         stdout=watch.out.text,
         stderr=watch.err.text,
         timed_out=timed_out,
-        truncated=watch.out.truncated or watch.err.truncated,
+        truncated=watch.truncated,
     )
 
 
@@ -70,8 +72,9 @@ async def _finish(channel: "asyncssh.SSHClientChannel[bytes]", watch: "_Watch") 
             with contextlib.suppress(OSError, asyncssh.Error):
                 ask()
             await _within_grace(watch.exited, GRACE_S / 4)
-    # a child left running on purpose keeps the channel open; it is not waited for
-    await _within_grace(watch.closed, GRACE_S if watch.exited.is_set() else 0.1)
+    # A server may tell the end before the last of the output. A child left running on purpose keeps the channel open;
+    # it is not waited for
+    await _within_grace(watch.complete, OUTPUT_S if watch.exited.is_set() else 0.1)
     channel.close()
 
 
@@ -104,12 +107,22 @@ class _Watch(asyncssh.SSHClientSession[bytes]):
 
     def __init__(self) -> None:
         self.out, self.err = _Kept(), _Kept()
-        self.exited, self.closed = asyncio.Event(), asyncio.Event()
+        self.exited, self.complete = asyncio.Event(), asyncio.Event()
         self.exit_code: int | None = None
         self.dropped: Exception | None = None
 
+    @property
+    def truncated(self) -> bool:
+        """Tell whether there is more output than was kept, or may be."""
+        cut_off = self.exit_code is not None and not self.complete.is_set()
+        return cut_off or self.out.truncated or self.err.truncated
+
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         (self.err if datatype == asyncssh.EXTENDED_DATA_STDERR else self.out).add(data)
+
+    def eof_received(self) -> bool:
+        self.complete.set()
+        return False
 
     def exit_status_received(self, status: int) -> None:
         self.exit_code = status
@@ -128,7 +141,7 @@ class _Watch(asyncssh.SSHClientSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         self.dropped = exc
         self.exited.set()
-        self.closed.set()
+        self.complete.set()
 
 
 def _number(name: str) -> int:
