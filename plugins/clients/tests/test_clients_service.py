@@ -134,6 +134,11 @@ async def test_not_found_names_the_nearest(toolkit: Toolkit) -> None:
         await clients.get(ctx, "acme-crop")
     assert caught.value.details["nearest"] == ["acme-corp"]
     assert "Use client_list" in caught.value.suggestion
+    await clients.create(ctx, name="Birchwood Dental")
+    for part in ("birch", "Dental", "wood-d"):
+        with pytest.raises(ClientNotFound) as caught:
+            await clients.get(ctx, part)
+        assert caught.value.details["nearest"] == ["birchwood-dental"]
     other = toolkit.context(scope=Scope(clients=frozenset({"globex"})))
     with pytest.raises(ClientNotFound) as caught:
         await clients.get(other, "acme-crop")

@@ -209,7 +209,7 @@ async def test_processes_that_begin_one_database_at_once(kind, request, tmp_path
     assert [run.returncode for run in runs] == [0] * 4, ends
     store = open_store(place)
     for table in ("outbox", "beginning"):
-        sql = f"SELECT COUNT(*) FROM {table}"  # noqa: S608
+        sql = f"SELECT COUNT(*) FROM {table}"
         assert await store.read(lambda tx, q=sql: tx.db.execute_sql(q).fetchone()) == (4,)
     await store.aclose()
 

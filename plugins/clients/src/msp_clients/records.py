@@ -115,8 +115,10 @@ def _not_found(scope: Scope, ref: str) -> ClientNotFound:
     for client_id, name in names:
         by_text[client_id] = client_id
         by_text.setdefault(name.casefold(), client_id)
-    near = difflib.get_close_matches(ref.casefold()[:100], by_text, n=3, cutoff=0.6)
-    nearest = list(dict.fromkeys(by_text[text] for text in near))
+    wanted = ref.casefold()[:100]
+    near = difflib.get_close_matches(wanted, by_text, n=3, cutoff=0.6)
+    near += [text for text in by_text if len(wanted) > 1 and wanted in text]
+    nearest = list(dict.fromkeys(by_text[text] for text in near))[:3]
     hint = f"Did you mean {' or '.join(nearest)}? " if nearest else ""
     return ClientNotFound(
         f"Client {ref[:100]!r} not found",
