@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -237,6 +238,9 @@ class Run:
     async def _call(
         self, arguments: Mapping[str, Any], values: Mapping[str, Any], bar: terminal.ProgressBar
     ) -> Any:
+        if self.tool.effect > Effect.READ:
+            _end_on_terminate()
+
         def warn(text: str) -> None:
             bar.clear()
             terminal.warn(text)
@@ -285,6 +289,14 @@ class Run:
             if one.param.arg and one.name in arguments:
                 return str(arguments[one.name])
         return cli_path(self.tool)
+
+
+def _end_on_terminate() -> None:
+    """Let SIGTERM end the call as Ctrl-C does, so that what was recorded is said and what is held is let go."""
+    task = asyncio.current_task()
+    if task is not None:
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, and other threads
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def _value_or_all(tool: Tool, one: Parameter, value: Any, *, all_: bool, selected: bool) -> None:
