@@ -96,10 +96,13 @@ lowest: $(SYNCED) ## the tests with the lowest versions we allow
 ways: $(SYNCED) ## the documented installations (uv, plain pip), each as a fresh clone
 	$(BIN)/python scripts/install_ways.py
 
+# zensical keeps its cache in .cache and its `--clean` empties all of it: Node tools, coverage and the log of CI as well
+KEPT := .cache/node .cache/coverage .cache/check.log
 docs: $(SYNCED) ## build the documentation into site/; a warning fails
 	@$(SYNC) --no-group node
 	$(BIN)/python scripts/reference.py --check
-	$(BIN)/zensical build --clean --strict
+	@rm -rf site $(filter-out $(KEPT),$(wildcard .cache/*))
+	$(BIN)/zensical build --strict
 
 pins: $(UV) ## pin what has no pin yet (pyproject.toml, constraints.txt)
 	$(BIN)/python scripts/constraints.py
