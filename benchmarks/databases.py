@@ -24,13 +24,44 @@ def postgresql() -> Iterator[str]:
 def new_database(server: str, name: str) -> str:
     """Make an empty database and return its address."""
     import psycopg
-    from psycopg.conninfo import conninfo_to_dict
 
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         connection.execute(f'CREATE DATABASE "{name}"')
+    return address(server, name)
+
+
+def has_database(server: str, name: str) -> bool:
+    """Tell whether a database of that name is there."""
+    import psycopg
+
+    with psycopg.connect(server) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+        return found.fetchone() is not None
+
+
+def address(server: str, name: str) -> str:
+    """Return the address of a database on this server."""
+    from psycopg.conninfo import conninfo_to_dict
+
     at = conninfo_to_dict(server)
     return f"postgresql://{at['user']}@/{name}?host={at['host']}"
+
+
+def server_cpu() -> float:
+    """Return the processor seconds that the server's connections to our databases have taken so far."""
+    postmaster = (CACHE / "postgresql" / "postmaster.pid").read_text().split()[0]
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    return sum(_taken(Path("/proc", child)) for child in children)
+
+
+def _taken(process: Path) -> float:
+    try:
+        if b" bench_" not in (process / "cmdline").read_bytes():
+            return 0.0
+        return int((process / "schedstat").read_text().split()[0]) / 1e9
+    except OSError:  # it has just ended
+        return 0.0
 
 
 def new_folder(name: str) -> Path:

@@ -4,31 +4,28 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from benchmarks.databases import workspace
-from benchmarks.environments import CACHE
+from benchmarks.databases import postgresql, server_cpu
+from benchmarks.stored import (
+    CLIENT,
+    DEVICES,
+    EACH,
+    EPOCH,
+    PERIOD,
+    Stored,
+    micros,
+    on_postgresql,
+    on_sqlite,
+)
 from benchmarks.table import Row
 from benchmarks.timing import Sample, clock, in_turn
-from msp_clients.api import Clients, NewClient
-from msp_core.v1 import Check, CheckResult, Context, Device, Metric, Period, Status, Toolkit
+from msp_core.v1 import Check, CheckResult, Context, Device, Metric, Status, Toolkit
 from msp_health.api import ClientStatusSummary, Counts, Health
 from msp_inventory.api import Inventory
-from msp_store.api import Store
 
-DEVICES, CHECKS, RUNS = 500, ("cpu", "disk", "memory", "network", "services"), 40
-EACH = DEVICES * len(CHECKS) * RUNS
-"""100,000 results of one client: 40 sweeps of 500 devices in 30 days."""
-START = datetime(2026, 1, 1, tzinfo=UTC)
-EVERY = timedelta(hours=18)
-PERIOD = Period(START, START + timedelta(days=30))
-CLIENT = "client-000"
-SSH = '[adapters.ssh]\nkind = "ssh"'
-"""The device has to be reached somehow."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = (
     "client_id, device_id, check_type, run_id, status, message, data, metrics, source, attempt, hard,"
     " observed_at, checked_at"
@@ -36,24 +33,31 @@ COLUMNS = (
 
 
 def measure(*, quick: bool) -> list[Row]:
-    """Measure on a large database and on one with a single client; SQLite."""
+    """Measure on a large database and on one with a single client; SQLite and PostgreSQL."""
     clients = 10 if quick else 100
-    large, small = _database(clients), _database(1)
     rounds = 5 if quick else 11
-    return asyncio.run(_measured(large, small, clients, rounds))
+    rows = asyncio.run(_measured("SQLite", on_sqlite(clients), on_sqlite(1), clients, rounds))
+    with postgresql() as server:
+        large, small = on_postgresql(server, clients), on_postgresql(server, 1)
+        rows += asyncio.run(_measured("PostgreSQL", large, small, clients, rounds))
+    return rows
 
 
-async def _measured(large: Path, small: Path, clients: int, rounds: int) -> list[Row]:
-    async with Toolkit.open(large) as big, Toolkit.open(small) as little:
+async def _measured(
+    database: str, large: Stored, small: Stored, clients: int, rounds: int
+) -> list[Row]:
+    async with Toolkit.open(large.config) as big, Toolkit.open(small.config) as little:
         reads, small_reads = await Reads.of(big), await Reads.of(little)
         titles = {check.id: check.title for check in big.registry.records(Check)}
-        by_hand = ByHand(large.parent / "data.db", reads.device.id, titles)
+        by_hand = ByHand(large, reads.device.id, titles)
         reads.compare(await reads.status(), by_hand.status())
         reads.compare(await reads.history(), by_hand.history())
+        elsewhere = float if large.url is None else server_cpu
         loop = asyncio.get_running_loop()
 
         def ours(read: Callable[[], Any], times: int) -> Sample:
-            return asyncio.run_coroutine_threadsafe(_timed(read, times), loop).result()
+            timed = _timed(read, times, elsewhere)
+            return asyncio.run_coroutine_threadsafe(timed, loop).result()
 
         rows = []
         for work, name, times in (
@@ -64,10 +68,10 @@ async def _measured(large: Path, small: Path, clients: int, rounds: int) -> list
                 in_turn,
                 rounds,
                 partial(ours, getattr(reads, name), times),
-                partial(_timed_by_hand, getattr(by_hand, name), times),
+                partial(_timed_by_hand, getattr(by_hand, name), times, elsewhere),
                 partial(ours, getattr(small_reads, name), times),
             )
-            total = f"{clients * EACH:,} results"
+            total = f"{clients * EACH:,} results, {database}"
             rows.append(
                 Row(
                     work=f"{work}, {total}",
@@ -83,15 +87,15 @@ async def _measured(large: Path, small: Path, clients: int, rounds: int) -> list
         return rows
 
 
-async def _timed(read: Callable[[], Any], times: int) -> Sample:
-    with clock() as taken:
+async def _timed(read: Callable[[], Any], times: int, elsewhere: Callable[[], float]) -> Sample:
+    with clock(elsewhere) as taken:
         for _ in range(times):
             await read()
     return taken.sample
 
 
-def _timed_by_hand(read: Callable[[], Any], times: int) -> Sample:
-    with clock() as taken:
+def _timed_by_hand(read: Callable[[], Any], times: int, elsewhere: Callable[[], float]) -> Sample:
+    with clock(elsewhere) as taken:
         for _ in range(times):
             read()
     return taken.sample
@@ -132,17 +136,20 @@ class Reads:
 class ByHand:
     """The same objects from hand-written SQL."""
 
-    def __init__(self, path: Path, device_id: str, titles: dict[str, str]) -> None:
+    def __init__(self, stored: Stored, device_id: str, titles: dict[str, str]) -> None:
         self._titles = titles
-        self._connection = sqlite3.connect(path, check_same_thread=False)
-        self._connection.execute("PRAGMA cache_size = -16000")
+        self._connection = _connected(stored)
+        self._mark = "?" if stored.url is None else "%s"
         self._device_id = device_id
+
+    def _rows(self, sql: str, *values: Any) -> Any:
+        return self._connection.execute(sql.replace("?", self._mark), values)
 
     def status(self) -> ClientStatusSummary:
         """Return the status of the client."""
-        rows = self._connection.execute(
+        rows = self._rows(
             f"SELECT {COLUMNS} FROM latest_status WHERE client_id = ? ORDER BY device_id, check_type",
-            (CLIENT,),
+            CLIENT,
         )
         results = tuple([_result(row, self._titles) for row in rows])
         numbers: dict[Status, int] = {}
@@ -158,15 +165,29 @@ class ByHand:
 
     def history(self) -> tuple[CheckResult, ...]:
         """Return what was found on the device in 30 days."""
-        device = self._connection.execute(
-            "SELECT id FROM devices WHERE id = ? AND client_id = ?", (self._device_id, CLIENT)
+        device = self._rows(
+            "SELECT id FROM devices WHERE id = ? AND client_id = ?", self._device_id, CLIENT
         ).fetchone()
-        rows = self._connection.execute(
+        rows = self._rows(
             f"SELECT {COLUMNS} FROM health_checks WHERE device_id = ? AND checked_at >= ? AND checked_at < ?"
             " AND client_id = ? ORDER BY checked_at DESC, id DESC",
-            (device[0], _micros(PERIOD.start), _micros(PERIOD.end), CLIENT),
+            device[0],
+            micros(PERIOD.start),
+            micros(PERIOD.end),
+            CLIENT,
         )
         return tuple([_result(row, self._titles) for row in rows])
+
+
+def _connected(stored: Stored) -> Any:
+    if stored.url is not None:
+        import psycopg
+
+        return psycopg.connect(stored.url, autocommit=True)
+    path = stored.config.parent / "data.db"
+    connection = sqlite3.connect(path, check_same_thread=False)
+    connection.execute("PRAGMA cache_size = -16000")
+    return connection
 
 
 def _result(row: Any, titles: dict[str, str]) -> CheckResult:
@@ -201,94 +222,3 @@ def _result(row: Any, titles: dict[str, str]) -> CheckResult:
         attempt=attempt or 1,
         hard=bool(hard),
     )
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1)
-
-
-def _database(clients: int) -> Path:
-    """Return the configuration of a database with that many clients of 100,000 results each; made once."""
-    folder = CACHE / f"results-{clients * EACH}"
-    config = folder / "msp-toolkit.toml"
-    mark = folder / "complete"
-    if not mark.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("data.db*"):
-            old.unlink()
-        asyncio.run(_make(workspace(folder, more=SSH), clients))
-        mark.touch()
-    return config
-
-
-async def _make(config: Path, clients: int) -> None:
-    async with Toolkit.open(config) as toolkit:
-        ctx = toolkit.context()
-        names = [f"client-{number:03}" for number in range(clients)]
-        await (await toolkit.get(Clients)).create_many(
-            ctx, [NewClient(name=name, id=name) for name in names]
-        )
-        await (await toolkit.get(Inventory)).add_device(
-            ctx, CLIENT, name="pc-000", instance="ssh", external_id="pc-000.example"
-        )
-        await toolkit.get(Store)
-    connection = sqlite3.connect(config.parent / "data.db", isolation_level=None)
-    connection.execute("PRAGMA synchronous = off")
-    indexes = connection.execute(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'health_checks' AND sql NOT NULL"
-    ).fetchall()
-    for name, _ in indexes:  # sorting once is several times faster than keeping order all the time
-        connection.execute(f"DROP INDEX {name}")
-    connection.execute("BEGIN")
-    for run in range(1, RUNS + 1):
-        connection.executemany(
-            "INSERT INTO health_checks (run_id, client_id, device_id, check_type, status, message, data, metrics,"
-            " value, source, observed_at, checked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            _run_rows(run, names),
-        )
-    connection.execute(
-        "INSERT INTO latest_status (client_id, device_id, check_type, run_id, status, message, data, metrics, source,"
-        " since, observed_at, checked_at) SELECT client_id, device_id, check_type, run_id, status, message, data,"
-        " metrics, source, checked_at, observed_at, checked_at FROM health_checks WHERE run_id = ?",
-        (RUNS,),
-    )
-    for _, sql in indexes:
-        connection.execute(sql)
-    connection.execute("COMMIT")
-    connection.execute("ANALYZE")
-    connection.close()
-
-
-def _run_rows(run: int, clients: list[str]) -> Any:
-    at = _micros(START + (run - 1) * EVERY + timedelta(minutes=5))
-    texts = [
-        (
-            check,
-            "ok" if run % 7 else "warning",
-            f"{check}: {used:.0f} % used",
-            json.dumps({"volumes": {"C:": "ok"}}) if check == "disk" else None,
-            json.dumps([["used", used, "%", 80.0, 90.0]]),
-            used,
-            f"rmm:{check}",
-        )
-        for check in CHECKS
-        for used in [float(run * 17 % 100)]
-    ]
-    for client in clients:
-        for number in range(DEVICES):
-            device = f"{client}/pc-{number:03}"
-            for check, status, message, data, metrics, used, source in texts:
-                yield (
-                    run,
-                    client,
-                    device,
-                    check,
-                    status,
-                    message,
-                    data,
-                    metrics,
-                    used,
-                    source,
-                    at,
-                    at,
-                )
