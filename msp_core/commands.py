@@ -28,7 +28,7 @@ from msp_core.errors import (
 from msp_core.output import Format, render
 from msp_core.records import Effect, Spelling, Surface, Tool
 from msp_core.registry import Registry
-from msp_core.schema import Parameter, choices, cli_path, parameters, row_type
+from msp_core.schema import Parameter, choices, cli_path, judges, parameters, row_type
 from msp_core.structure import plain
 from msp_core.toolkit import Toolkit
 
@@ -158,13 +158,14 @@ def _common(tool: Tool) -> list[TyperOption]:
                 help="Show what would be done; do nothing.",
             )
         )
-    if tool.effect >= Effect.CHANGE:
+    if tool.effect > Effect.READ:
         made.append(
             TyperOption(
                 param_decls=["--yes", "-y", "__yes"],
                 is_flag=True,
                 default=False,
                 help="Do not ask for confirmation.",
+                hidden=tool.effect < Effect.CHANGE,  # a script may say it wherever something is written
             )
         )
     return made
@@ -205,7 +206,8 @@ class Run:
             )
         except MspError as error:
             bar.clear()
-            return _report(error, format)
+            judging = judges(self.toolkit.registry.load(self.tool.run))
+            return _report(error, format, judging=judging)
         except (KeyboardInterrupt, asyncio.CancelledError):
             bar.clear()
             sys.stderr.write("Interrupted.\n")
@@ -380,7 +382,7 @@ def _format(values: Mapping[str, Any]) -> Format:
         raise InvalidParameters(message, suggestion=f"Choose one of {', '.join(Format)}.") from None
 
 
-def _report(error: MspError, format: Format) -> int:
+def _report(error: MspError, format: Format, *, judging: bool) -> int:
     """Explain an error: to people on stderr, to programs as the same JSON every surface gives."""
     if format in (Format.JSON, Format.JSONL):
         from msp_core.secrets import mask_data
@@ -393,7 +395,7 @@ def _report(error: MspError, format: Format) -> int:
         from msp_core.secrets import mask
 
         sys.stdout.write(f"UNKNOWN: {clean(mask(error.message))}\n")
-        return 3 if error.exit_code == 1 else error.exit_code
+        judging = True
     else:
         terminal.say_error(error, sys.stderr)
-    return error.exit_code
+    return 3 if judging and error.exit_code == 1 else error.exit_code

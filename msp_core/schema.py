@@ -252,6 +252,12 @@ def result_type(function: Callable[..., Any]) -> Any:
     return get_type_hints(function).get("return", Any)
 
 
+def judges(function: Callable[..., Any]) -> bool:
+    """Tell whether a tool's exit code is a status: 1 is a WARNING then, and a failure has judged nothing, UNKNOWN."""
+    display = getattr(result_type(function), "DISPLAY", None)
+    return getattr(display, "nagios", None) is not None
+
+
 def json_schema(type_: Any) -> dict[str, Any]:
     """Return the JSON Schema of a type, as `structure` enforces it."""
     type_, extras = _bare(type_)

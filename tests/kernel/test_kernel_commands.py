@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from attrs import define, frozen
@@ -21,6 +21,7 @@ from msp_core.errors import CredentialError
 from msp_core.testing import make_toolkit
 from msp_core.v1 import (
     Context,
+    Display,
     Doc,
     Effect,
     Param,
@@ -94,6 +95,18 @@ async def verdict(ctx: Context, code: Annotated[str, Param(arg=True)]) -> Verdic
     return Verdict(word=code, exit_code=None if code == "none" else int(code))
 
 
+@frozen(kw_only=True)
+class Judged:
+    """A result whose exit code is a status."""
+
+    DISPLAY: ClassVar[Display] = Display(nagios="line")
+
+
+async def judge(ctx: Context) -> Judged:
+    """Fail before anything was judged."""
+    raise CredentialError("Nobody may look.", suggestion="Log in.")
+
+
 async def fail(ctx: Context) -> None:
     """Fail as tools do."""
     raise CredentialError(
@@ -132,7 +145,7 @@ async def erase(ctx: Context, client: Annotated[str, Param(arg=True)]) -> str:
 erased: list[str] = []
 TOOLS = (
     (echo, Effect.RECORD), (peek, Effect.READ), (several, Effect.READ), (must, Effect.RECORD), (verdict, Effect.READ),
-    (fail, Effect.READ), (stop, Effect.READ), (erase, Effect.DESTROY),
+    (fail, Effect.READ), (judge, Effect.READ), (stop, Effect.READ), (erase, Effect.DESTROY),
 )  # fmt: skip
 module = types.ModuleType("kernel_commands_double")
 
@@ -314,6 +327,13 @@ def test_an_error_is_for_people_or_for_programs(shell: Shell) -> None:
         assert "abcdefgh" not in out
     code, out, err = shell("fail", "--as", "nagios")
     assert (code, out) == (3, "UNKNOWN: The password=******** is not right.\n")
+
+
+def test_a_failure_to_judge_is_unknown(shell: Shell) -> None:
+    """Where 1 is a WARNING, what failed ends with 3 in every format; wrong usage stays 64."""
+    for words in ([], ["--json"], ["--as", "nagios"]):
+        assert shell("judge", *words)[0] == 3
+    assert shell("judge", "--as", "nothing")[0] == 64
 
 
 def test_an_interruption_is_130(shell: Shell) -> None:

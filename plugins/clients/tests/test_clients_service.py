@@ -49,6 +49,9 @@ async def test_life_of_a_client(each_toolkit: Toolkit) -> None:
     assert "client update acme-corp'" in caught.value.suggestion
     assert caught.value.suggestion.endswith("--id acme-corp-2")
     await clients.create(ctx, name="Acme Corp", id="acme-corp-2")
+    with pytest.raises(Conflict, match="already: acme-corp") as caught:
+        await clients.create(ctx, name="Acme Corp")
+    assert caught.value.suggestion.endswith("--id acme-corp-3")
     changed = await clients.update(ctx, made.id, name="Acme Inc", status=ClientStatus.SUSPENDED)
     assert (changed.id, changed.name, changed.notes) == ("acme-corp", "Acme Inc", made.notes)
     assert await clients.get(ctx, "acme-corp") == changed

@@ -136,7 +136,8 @@ def add_many(tx: Tx, scope: Scope, new: Sequence[NewClient]) -> tuple[Client, ..
         name = checked_name(one.name)
         same = known.setdefault(folded(name), "")
         if same and one.id is None:
-            free = free_id(slug(name), set(known.values()).__contains__)
+            ids: Any = ClientRow.select(ClientRow.id).tuples()
+            free = free_id(slug(name), {row[0] for row in ids}.__contains__)
             raise Conflict(
                 f"there is a client called {name!r} already: {same}",
                 suggestion=f"Change it with 'client update {same}', or, if this is another one, "
