@@ -77,7 +77,8 @@ def test_the_documented_command_lines(msp: Msp) -> None:
     assert "client restore acme-corp" in msp("client", "delete", "acme-corp")[0]
     assert json.loads(msp("client", "list", "--json")[0])["total"] == 0
     assert json.loads(msp("client", "list", "--deleted", "--json")[0])["total"] == 1
-    msp("client", "restore", "acme-corp")
+    assert msp("client", "restore", "acme-corp")[0].startswith("Restored")
+    assert "was not deleted" in msp("client", "restore", "acme-corp", "--yes")[0]
     missing = msp("client", "show", "acme-crop", code=1)
     assert "CLIENT_NOT_FOUND" in missing[1]
     assert "acme-corp" in missing[1]
@@ -94,6 +95,7 @@ async def test_dry_runs_say_so(toolkit: Toolkit) -> None:
     for tool in ("client.delete", "client.restore"):
         done = await toolkit.call(tool, {"client": "acme"}, ctx=toolkit.context(dry_run=True))
         assert done.message.startswith("Not recorded")
+        await toolkit.call(tool, {"client": "acme"})
     ctx = toolkit.context(dry_run=True)
     await toolkit.call("client.config", {"client": "acme", "values": {"a": "1"}}, ctx=ctx)
     assert "Nothing was recorded" in ctx.warnings[0]

@@ -319,7 +319,11 @@ async def delete_client(ctx: Context, client: ClientRef) -> ClientDone:
 
 async def restore_client(ctx: Context, client: ClientRef) -> ClientDone:
     """Bring a deleted client back."""
-    back = await (await ctx.get(Clients)).restore(ctx, client)
+    clients = await ctx.get(Clients)
+    before = await clients.get(ctx, client, include_deleted=True)
+    if before.deleted_at is None:
+        return ClientDone(client=before, message=f"{before.name} ({before.id}) was not deleted.")
+    back = await clients.restore(ctx, before.id)
     return ClientDone(client=back, message=f"{_done(ctx, 'Restored')} {back.name} ({back.id}).")
 
 
