@@ -165,7 +165,8 @@ def _common(tool: Tool) -> list[TyperOption]:
                 is_flag=True,
                 default=False,
                 help="Do not ask for confirmation.",
-                hidden=tool.effect < Effect.CHANGE,  # a script may say it wherever something is written
+                # A script may say it wherever something is written
+                hidden=tool.effect < Effect.CHANGE,
             )
         )
     return made
