@@ -15,4 +15,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        # `python -m` looks into the current folder first; being there is no reason to run what lies there
+        del sys.path[0]
     main()

@@ -326,7 +326,3 @@ def main() -> NoReturn:
     # The interpreter's last search for rubbish would go through all that is alive: a tenth of a short command
     gc.freeze()
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -48,7 +48,7 @@ def try_kind(kind: str, wheels: dict[str, Wheel], scratch: Path) -> str:
     """Take one kind from the template to use; give a line to print."""
     name, home = f"acme-{kind}", scratch / kind
     home.mkdir()
-    toolkit = [sys.executable, "-m", "msp_core.cli"]
+    toolkit = [sys.executable, "-m", "msp_core"]
     started = time.monotonic()
     run([*toolkit, "plugin", "new", kind, name], home)
     source = home / name

@@ -201,7 +201,7 @@ class Workshop:
         }
 
     def run(
-        self, *words: str, stdin: str = "", program: tuple[str, ...] = ("-m", "msp_core.cli")
+        self, *words: str, stdin: str = "", program: tuple[str, ...] = ("-m", "msp_core")
     ) -> int:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MSP_")}
         home = {"HOME": str(self.folder), "XDG_CACHE_HOME": str(self.folder / ".cache")}

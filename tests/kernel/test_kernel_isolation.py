@@ -191,7 +191,7 @@ def test_a_plugin_that_hangs_is_named_and_the_process_ends_with_3(tmp_path: Path
     site = tmp_path / "site"
     install(site, "hangs", "import time\ntime.sleep(60)")
     done = subprocess.run(
-        [sys.executable, "-m", "msp_core.cli", "plugin", "list"],
+        [sys.executable, "-m", "msp_core", "plugin", "list"],
         env={
             "PYTHONPATH": f"{site}:{Path.cwd()}",
             "MSP_WATCHDOG_SECONDS": "0.5",

@@ -434,7 +434,7 @@ def test_an_output_that_is_gone(
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_program_without_its_streams(closed: str, tmp_path: Path) -> None:
     """Started without standard streams it neither fails nor writes into the next file it opens."""
-    line = f'exec "$0" -m msp_core.cli --safe-mode init --company X {closed}'
+    line = f'exec "$0" -m msp_core --safe-mode init --company X {closed}'
     env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         ["sh", "-c", line, sys.executable], cwd=tmp_path, env=env, capture_output=True, text=True

@@ -207,7 +207,7 @@ def test_in_the_foreground_until_ctrl_c(workspace: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "msp_core.cli",
+        "msp_core",
         "lab",
         "up",
         "--clients",

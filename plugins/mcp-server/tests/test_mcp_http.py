@@ -16,7 +16,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 pytestmark = [pytest.mark.anyio]
-PROGRAM = [sys.executable, "-m", "msp_core.cli"]
+PROGRAM = [sys.executable, "-m", "msp_core"]
 PING = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
     "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}}  # fmt: skip
 ACCEPT = {"accept": "application/json, text/event-stream"}

@@ -18,7 +18,7 @@ from mcp import Client, StdioServerParameters
 from msp_core.v1 import Toolkit
 
 pytestmark = [pytest.mark.anyio]
-PROGRAM = [sys.executable, "-m", "msp_core.cli"]
+PROGRAM = [sys.executable, "-m", "msp_core"]
 HELLO = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
     "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}}  # fmt: skip
 
@@ -39,7 +39,7 @@ def started(workspace: Path, outside: Path) -> StdioServerParameters:
     """Return how an agent starts the server."""
     return StdioServerParameters(
         command=sys.executable,
-        args=["-m", "msp_core.cli", "mcp"],
+        args=["-m", "msp_core", "mcp"],
         cwd=workspace,
         env={**os.environ, "PYTHONPATH": str(outside)},
     )
