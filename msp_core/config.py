@@ -16,6 +16,7 @@ import attrs
 
 from msp_core.catalog import KNOWN_ADAPTERS, SECTIONS, install_line
 from msp_core.configfile import read_file
+from msp_core.data import Data
 from msp_core.environ import Environ
 from msp_core.errors import ConfigError
 from msp_core.records import Adapter, Settings
@@ -31,8 +32,8 @@ S = TypeVar("S")
 _SPECIAL = ("adapters", "rmm", "backup")
 
 
-@attrs.frozen(kw_only=True)
-class Instance:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Instance(Data):
     """One configured adapter: `[adapters.<name>]`. `settings` is an instance of the adapter's settings class."""
 
     name: str

@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 
 from msp_core.correlation import correlation_id as correlation_id
 from msp_core.correlation import new_correlation_id
+from msp_core.data import Data
 from msp_core.errors import (
     ClientNotFound,
     ConfirmationRequired,
@@ -35,8 +36,8 @@ log = logging.getLogger(__name__)
 _inside_door: ContextVar[Effect] = ContextVar("msp_inside_door", default=Effect.RECORD)
 
 
-@frozen(kw_only=True)
-class Planned:
+@frozen(kw_only=True, eq=False, repr=False)
+class Planned(Data):
     """What a change gives in a dry run instead of its result; anything that depends on it is known after apply."""
 
     kind: str

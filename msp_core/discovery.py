@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import frozen
 
 from msp_core import __version__
+from msp_core.data import Data
 from msp_core.index import IndexEntry, search_path
 
 GROUP = "msp_toolkit.plugins"
 
 
-@frozen(kw_only=True)
-class Candidate:
+@frozen(kw_only=True, eq=False, repr=False)
+class Candidate(Data):
     """A plugin that is installed: its entry point and the distribution it comes from. Nothing of it is imported."""
 
     id: str
@@ -37,8 +38,8 @@ class Candidate:
         )
 
 
-@frozen(kw_only=True)
-class PluginFailure:
+@frozen(kw_only=True, eq=False, repr=False)
+class PluginFailure(Data):
     """Why a plugin, or a part of it, is not in use. `stage` is allow, discover, import, register, hook or record."""
 
     plugin: str

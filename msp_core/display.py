@@ -5,11 +5,13 @@ from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
+from msp_core.data import Data
+
 T = TypeVar("T")
 
 
-@frozen
-class Column:
+@frozen(eq=False, repr=False)
+class Column(Data):
     """One column of a table: the attribute (dots allowed) and its heading."""
 
     path: str
@@ -18,8 +20,8 @@ class Column:
     """Turns the value into text for people; machine formats always get the value itself."""
 
 
-@frozen(kw_only=True)
-class Display:
+@frozen(kw_only=True, eq=False, repr=False)
+class Display(Data):
     """How a result type prints; set it on the type as the class attribute `DISPLAY`.
 
     `columns` make the table. `rows` names the attribute that holds the rows where the result is a whole with a list
@@ -34,8 +36,8 @@ class Display:
     empty: str = "Nothing found."
 
 
-@frozen(kw_only=True)
-class Listing(Generic[T]):
+@frozen(kw_only=True, eq=False, repr=False)
+class Listing(Data, Generic[T]):
     """A list a tool returns, with the number there is in all (`total`) when the list was limited."""
 
     items: tuple[T, ...]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 from attrs import field, frozen, validators
 
+from msp_core.data import Data
 from msp_core.display import Display
 from msp_core.records import Effect, Surface, Tool, is_id, is_ref
 
@@ -21,8 +22,8 @@ def _is_uri(_instance: object, _attribute: Any, value: Any) -> None:
         raise ValueError(message)
 
 
-@frozen(kw_only=True)
-class McpResource:
+@frozen(kw_only=True, eq=False, repr=False)
+class McpResource(Data):
     """A document an agent can read by its URI, such as `msp://clients/{id}`.
 
     `run` names `async def run(ctx: Context, id: str) -> result`: one text parameter for each `{name}` of the URI. The
@@ -73,8 +74,8 @@ class McpResource:
         return None if found is None else found.groupdict()
 
 
-@frozen(kw_only=True)
-class McpPrompt:
+@frozen(kw_only=True, eq=False, repr=False)
+class McpPrompt(Data):
     """A task a person can choose in an agent's menu, such as the morning briefing.
 
     `run` names `async def run(ctx: Context, *, tier: Annotated[str | None, Doc("...")] = None) -> str`: the text the
@@ -128,8 +129,8 @@ def _in_words(result: "McpResult") -> str:
     )
 
 
-@frozen(kw_only=True)
-class McpResult:
+@frozen(kw_only=True, eq=False, repr=False)
+class McpResult(Data):
     """What a tool gives an agent beside data: pictures, sound, documents, as content blocks of the protocol.
 
     `McpResult(content=({"type": "image", "data": <base64>, "mimeType": "image/png"},))`. Texts in it are masked and
@@ -141,8 +142,8 @@ class McpResult:
     DISPLAY: ClassVar[Display] = Display(summary=_in_words)
 
 
-@frozen(kw_only=True)
-class AgentRequest:
+@frozen(kw_only=True, eq=False, repr=False)
+class AgentRequest(Data):
     """One thing asked of an agent in the protocol's own words, such as `sampling/createMessage` or `roots/list`."""
 
     method: str

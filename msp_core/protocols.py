@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from attrs import field, frozen
 
+from msp_core.data import Data
 from msp_core.records import Effect, Surface
 
 if TYPE_CHECKING:
@@ -150,16 +151,16 @@ class Asks(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class Actor:
+@frozen(kw_only=True, eq=False, repr=False)
+class Actor(Data):
     """Who does something: `local:<user>`, `key:<id>`, `schedule:<name>`, `plugin:<id>`."""
 
     id: str
     kind: str = "local"
 
 
-@frozen(kw_only=True)
-class Scope:
+@frozen(kw_only=True, eq=False, repr=False)
+class Scope(Data):
     """What an actor may touch. `clients` None means every client; `tools` None means every tool."""
 
     clients: frozenset[str] | None = None
@@ -171,8 +172,8 @@ class Scope:
         return self.clients is None or client_id in self.clients
 
 
-@frozen(kw_only=True)
-class Call:
+@frozen(kw_only=True, eq=False, repr=False)
+class Call(Data):
     """One call of a tool, before it runs. `arguments` have secrets masked."""
 
     tool: str
@@ -188,16 +189,16 @@ class Call:
     """The id of the plan it carries out."""
 
 
-@frozen(kw_only=True)
-class Grant:
+@frozen(kw_only=True, eq=False, repr=False)
+class Grant(Data):
     """What an authorised call may do: a scope never wider than the one asked for, and whether it may only read."""
 
     scope: Scope
     read_only: bool = False
 
 
-@frozen(kw_only=True)
-class Outcome:
+@frozen(kw_only=True, eq=False, repr=False)
+class Outcome(Data):
     """How a call ended: `ok`, `planned`, `refused`, `failed` or `cancelled`, with the error code."""
 
     status: str
@@ -206,8 +207,8 @@ class Outcome:
     message: str = ""
 
 
-@frozen(kw_only=True)
-class Change:
+@frozen(kw_only=True, eq=False, repr=False)
+class Change(Data):
     """One alteration outside our own records, before it is applied. `key` makes it the same change when repeated."""
 
     kind: str
@@ -264,8 +265,8 @@ class Guard(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class Proposal:
+@frozen(kw_only=True, eq=False, repr=False)
+class Proposal(Data):
     """A call that was planned and not made. It is made by the same call with this id, once, before it expires.
 
     `person` tells whether somebody has to approve it first; `reason` says why.
@@ -289,8 +290,8 @@ class Approvals(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class Principal:
+@frozen(kw_only=True, eq=False, repr=False)
+class Principal(Data):
     """Whom a key stands for, and what it may do."""
 
     actor: Actor

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen, validators
 
+from msp_core.data import Data
+
 if TYPE_CHECKING:
     from msp_core.model import Device
 
@@ -58,15 +60,15 @@ class Surface(StrEnum):
 ALL_SURFACES = frozenset(Surface)
 
 
-@frozen
-class Doc:
+@frozen(eq=False, repr=False)
+class Doc(Data):
     """Text of a parameter, shown in help and in schemas: `Annotated[int, Doc("Days to look back.")]`."""
 
     text: str
 
 
-@frozen
-class Spelling:
+@frozen(eq=False, repr=False)
+class Spelling(Data):
     """One way to write a parameter on the command line.
 
     `const` is the value the bare flag stands for (`--last-30-days`); without it the flag takes a value.
@@ -77,8 +79,8 @@ class Spelling:
     metavar: str | None = None
 
 
-@frozen(kw_only=True)
-class Param:
+@frozen(kw_only=True, eq=False, repr=False)
+class Param(Data):
     """How a parameter appears outside Python: `Annotated[ClientRef | None, Param(arg=True, all_flag=True)]`.
 
     `arg` makes it a positional argument; `cli` replaces the flag made from its name; `mcp` renames it in the MCP
@@ -96,8 +98,8 @@ class Param:
     selects: bool = False
 
 
-@frozen(kw_only=True)
-class Tool:
+@frozen(kw_only=True, eq=False, repr=False)
+class Tool(Data):
     """A capability: one typed function that every surface offers.
 
     `run` names `async def run(ctx: Context, ...)`; its signature, types and docstring make the command line, the
@@ -122,8 +124,8 @@ class Tool:
         return self.name
 
 
-@frozen(init=False)
-class AnyOf:
+@frozen(init=False, eq=False, repr=False)
+class AnyOf(Data):
     """A need that several fact kinds can serve, best first."""
 
     facts: tuple[type | str, ...]
@@ -138,8 +140,8 @@ def _device() -> type:
     return Device
 
 
-@frozen(kw_only=True)
-class Check:
+@frozen(kw_only=True, eq=False, repr=False)
+class Check(Data):
     """A health check: the facts it needs, its limits, and a pure function that judges.
 
     `evaluate` names `def evaluate(*facts, limits, previous) -> Verdict`: one positional argument per need, in
@@ -163,8 +165,8 @@ class Check:
     summary: str = ""
 
 
-@frozen(kw_only=True)
-class Previous:
+@frozen(kw_only=True, eq=False, repr=False)
+class Previous(Data):
     """What was recorded for the same device and check before; used for recovery levels."""
 
     status: "Any"
@@ -187,16 +189,16 @@ class Mode(StrEnum):
     PROBE = "probe"
 
 
-@frozen
-class Target:
+@frozen(eq=False, repr=False)
+class Target(Data):
     """One device to read, and its id in the adapter instance that is asked (`None` for the toolkit's own vantage)."""
 
     device: "Device"
     external_id: str | None
 
 
-@frozen(kw_only=True)
-class FactQuery:
+@frozen(kw_only=True, eq=False, repr=False)
+class FactQuery(Data):
     """What a source is asked: these kinds, about these devices.
 
     `client_external_ids` are the clients of all targets in this instance, for vendors that filter by client.
@@ -209,8 +211,8 @@ class FactQuery:
     requests: Mapping[str, tuple[Any, ...]] = field(factory=dict)
 
 
-@frozen(kw_only=True)
-class Source:
+@frozen(kw_only=True, eq=False, repr=False)
+class Source(Data):
     """Facts that an adapter kind can read.
 
     `read` names `async def read(ctx, adapter, query: FactQuery) -> AsyncIterator[Observation | Missing | Quarantined]`,
@@ -238,16 +240,16 @@ class Role(StrEnum):
     HOST = "host"
 
 
-@frozen
-class Lack:
+@frozen(eq=False, repr=False)
+class Lack(Data):
     """A fact kind the vendor does not offer, and what to tell people about it."""
 
     fact: type
     reason: str
 
 
-@frozen(kw_only=True)
-class Credential:
+@frozen(kw_only=True, eq=False, repr=False)
+class Credential(Data):
     """A secret an adapter needs: the settings field, and what it is. `unless` names another that makes it needless."""
 
     name: str
@@ -256,8 +258,8 @@ class Credential:
     unless: str = ""
 
 
-@frozen(kw_only=True)
-class Adapter:
+@frozen(kw_only=True, eq=False, repr=False)
+class Adapter(Data):
     """A kind of adapter: `[adapters.<instance>] kind = "<id>"`.
 
     `factory` names `def create(env: AdapterEnv) -> adapter` (plain or async); the adapter implements Protocols of
@@ -279,8 +281,8 @@ class Adapter:
     implicit: str | None = None
 
 
-@frozen(kw_only=True)
-class Service:
+@frozen(kw_only=True, eq=False, repr=False)
+class Service(Data):
     """A service other code gets with `await ctx.get(Type)`.
 
     `type` names the Protocol, defined in an `api` module (or in `msp_core.v1`); `factory` names
@@ -297,8 +299,8 @@ class Service:
         return self.type
 
 
-@frozen(kw_only=True)
-class Settings:
+@frozen(kw_only=True, eq=False, repr=False)
+class Settings(Data):
     """A section of the configuration and the attrs class that types it; field docs come from `Annotated[..., Doc]`.
 
     `check` names `def check(settings, registry) -> Iterable[Problem]` for what types alone cannot say, such as names
@@ -315,8 +317,8 @@ class Settings:
         return self.section
 
 
-@frozen(kw_only=True)
-class Migrations:
+@frozen(kw_only=True, eq=False, repr=False)
+class Migrations(Data):
     """A plugin's database tables: a package of numbered migration modules, run in order, after those of `after`.
 
     `prune` names what removes old rows: `def prune(tx, before: datetime, limit: int) -> Mapping[str, int]` (rows
@@ -329,8 +331,8 @@ class Migrations:
     prune: str | None = field(default=None, validator=validators.optional(is_ref))
 
 
-@frozen(kw_only=True)
-class SecretProvider:
+@frozen(kw_only=True, eq=False, repr=False)
+class SecretProvider(Data):
     """A place secrets live: references `scheme:name` resolve through it.
 
     `factory` names `def create(env: SecretEnv) -> SecretStore`. `order` is its place when a credential has no
@@ -349,8 +351,8 @@ class SecretProvider:
         return self.scheme
 
 
-@frozen(kw_only=True)
-class Subscriber:
+@frozen(kw_only=True, eq=False, repr=False)
+class Subscriber(Data):
     """Work done after something was recorded: `run` names `async def run(ctx: Context, event: Event) -> None`.
 
     It is called after the commit, may do I/O, may fail and is then retried; it must be idempotent.
@@ -361,8 +363,8 @@ class Subscriber:
     run: str = field(validator=is_ref)
 
 
-@frozen(kw_only=True)
-class Event:
+@frozen(kw_only=True, eq=False, repr=False)
+class Event(Data):
     """Something that was recorded. `payload` is small JSON data that names the rows; subscribers read them."""
 
     id: str
@@ -370,8 +372,8 @@ class Event:
     payload: Mapping[str, Any]
 
 
-@frozen(kw_only=True)
-class DoctorCheck:
+@frozen(kw_only=True, eq=False, repr=False)
+class DoctorCheck(Data):
     """One thing `doctor` looks at: `run` names `async def run(ctx: Context) -> Iterable[Finding]`."""
 
     id: str = field(validator=is_id)
@@ -379,8 +381,8 @@ class DoctorCheck:
     run: str = field(validator=is_ref)
 
 
-@frozen(kw_only=True)
-class Finding:
+@frozen(kw_only=True, eq=False, repr=False)
+class Finding(Data):
     """What a doctor check found, and how to mend it."""
 
     status: Any

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NewType, get_args, get_origin,
 
 import attrs
 
+from msp_core.data import Data
 from msp_core.display import Listing
 from msp_core.errors import InvalidParameters, PluginError, UnknownPlugin
 from msp_core.records import Adapter, Check, Doc, Param, Surface, Tool
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 REQUIRED: Any = inspect.Parameter.empty
 
 
-@attrs.frozen(kw_only=True)
-class Parameter:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Parameter(Data):
     """One parameter of a tool: its bare type, whether None and many are allowed, its text and spelling."""
 
     name: str

@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 
 from attrs import frozen
 
+from msp_core.data import Data
 from msp_core.errors import ConfigError, CredentialError, UnknownPlugin
 from msp_core.records import SecretProvider
 
@@ -56,8 +57,8 @@ class Secret:
         raise TypeError(message)
 
 
-@frozen
-class SecretRef:
+@frozen(eq=False, repr=False)
+class SecretRef(Data):
     """Where a secret is found: `env:RMM_API_KEY`, `file:rmm/api_key`, `keyring:rmm/api_key`."""
 
     scheme: str

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
+from msp_core.data import Data
 from msp_core.records import Doc
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -33,8 +34,8 @@ def _one_of(*words: str) -> Any:
     return check
 
 
-@attrs.frozen(kw_only=True)
-class General:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class General(Data):
     """Who we are, and how the toolkit behaves everywhere."""
 
     company_name: Annotated[str, Doc("Your company, as reports and messages name it.")] = (
@@ -55,8 +56,8 @@ class General:
     ] = attrs.field(default=90, validator=[attrs.validators.ge(1), attrs.validators.le(36_500)])
 
 
-@attrs.frozen(kw_only=True)
-class Plugins:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Plugins(Data):
     """Which installed plugins are used."""
 
     allow: Annotated[
@@ -73,8 +74,8 @@ class ReportFormat(StrEnum):
     MARKDOWN = "markdown"
 
 
-@attrs.frozen(kw_only=True)
-class Reporting:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Reporting(Data):
     """Where reports come from and go to; used once the reports feature is installed."""
 
     template_dir: Annotated[Path, Doc("Folder with your own report templates.")] = Path(

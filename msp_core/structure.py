@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 
 import attrs
 
+from msp_core.data import Data
 from msp_core.secrets import MASK, Secret, SecretRef
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ _LARGEST = 2**53 - 1
 """The largest whole number that every JSON reader and both databases can carry."""
 
 
-@attrs.frozen
-class Problem:
+@attrs.frozen(eq=False, repr=False)
+class Problem(Data):
     """One thing wrong with some data: where (`thresholds.cpu_percent`), what, and a nearest valid name."""
 
     path: str
