@@ -7,7 +7,7 @@ import sys
 import time
 
 from benchmarks.table import Row, machine, render
-from msp_core.cli import GARBAGE
+from msp_core.__main__ import GARBAGE
 
 WORKS = {
     "help": "benchmarks.commands:measure_help",

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 USAGE = 64
 INTERRUPTED = 130
-GARBAGE = (50_000, 20, 20)
-"""Thresholds of the collector. What a command makes lives until its end: looking for rubbish among it every 700
-objects, as Python does, costs a tenth of a short command and more of a sweep."""
 UsageError: Any = typer.BadParameter.__bases__[0]
 """Typer keeps the base of its usage errors private; its public subclass leads there."""
 
@@ -309,7 +306,6 @@ def _open_closed_streams() -> None:
 
 def main() -> NoReturn:
     """Run the program."""
-    gc.set_threshold(*GARBAGE)
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

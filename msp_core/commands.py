@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import attrs
 from typer.core import TyperArgument, TyperCommand, TyperOption
@@ -29,6 +28,7 @@ from msp_core.output import Format, render
 from msp_core.records import Effect, Spelling, Surface, Tool
 from msp_core.registry import Registry
 from msp_core.schema import Parameter, choices, cli_path, judges, parameters, row_type
+from msp_core.sections import zone
 from msp_core.structure import plain
 from msp_core.toolkit import Toolkit
 
@@ -196,11 +196,11 @@ class Run:
                 )
             result = self._result(arguments, values, bar)
             bar.clear()
-            zone = ZoneInfo(self.toolkit.config.general.timezone)
+            shown_in = zone(self.toolkit.config.general.timezone)
             text = render(
                 result,
                 format,
-                zone=zone,
+                zone=shown_in,
                 colour=terminal.wants_colour(sys.stdout),
                 width=terminal.width(sys.stdout),
                 row_type=row_type(self.toolkit.registry.load(self.tool.run)),

@@ -5,11 +5,10 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from enum import Enum, StrEnum
 from itertools import zip_longest
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import attrs
 
@@ -46,7 +45,7 @@ def render(
     result: Any,
     format: Format,
     *,
-    zone: ZoneInfo,
+    zone: tzinfo,
     colour: bool = False,
     width: int | None = None,
     row_type: Any = None,
@@ -193,7 +192,7 @@ def _nagios(result: Any) -> str:
 
 
 def _for_people(
-    result: Any, zone: ZoneInfo, *, markdown: bool, colour: bool, width: int | None, empty: str
+    result: Any, zone: tzinfo, *, markdown: bool, colour: bool, width: int | None, empty: str
 ) -> str:
     if result is None:
         return ""
@@ -233,7 +232,7 @@ def _for_people(
     return "\n\n".join(part for part in parts if part)
 
 
-def _fields(row: Any, zone: ZoneInfo) -> str:
+def _fields(row: Any, zone: tzinfo) -> str:
     data = (
         {field.name: getattr(row, field.name) for field in attrs.fields(type(row))}
         if attrs.has(type(row))
@@ -256,7 +255,7 @@ def _value(row: Any, column: Column) -> Any:
     return value
 
 
-def _text(value: Any, column: Column, zone: ZoneInfo) -> str:
+def _text(value: Any, column: Column, zone: tzinfo) -> str:
     if column.format is not None:
         return clean(column.format(value))
     if value is None:

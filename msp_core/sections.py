@@ -1,9 +1,9 @@
 """The sections of the configuration that the kernel itself types."""
 
+from datetime import UTC, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import attrs
 
@@ -13,9 +13,18 @@ from msp_core.records import Doc
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
+def zone(name: str) -> tzinfo:
+    """Return the time zone of a name; UTC, the usual one, without the tables of all others."""
+    if name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)
+
+
 def _is_zone(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
     try:
-        ZoneInfo(value)
+        zone(value)
     except (KeyError, ValueError, OSError):
         message = f"{value!r} is not a time zone name such as Europe/Berlin"
         raise ValueError(message, attribute) from None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from msp_core.context import Planned as Planned
     from msp_core.context import check_door as check_door
     from msp_core.context import correlation_id as correlation_id
+    from msp_core.data import Data as Data
     from msp_core.display import Column as Column
     from msp_core.display import Display as Display
     from msp_core.display import Listing as Listing
@@ -178,6 +179,7 @@ if TYPE_CHECKING:
     from msp_core.watchdog import watched as watched
 
 _HOMES = {
+    "data": "Data",
     "context": "Context Planned check_door correlation_id",
     "display": "Column Display Listing",
     "structure": "Problem Unstructurable parse_duration parse_time plain structure",

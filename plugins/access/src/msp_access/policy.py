@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from attrs import evolve, frozen
 
 from msp_access.settings import AccessSettings, Approval, Limits, Role
-from msp_core.v1 import Call, Effect, PermissionDenied, Scope, Surface
+from msp_core.v1 import Call, Data, Effect, PermissionDenied, Scope, Surface
 
 _UNATTENDED = frozenset({Surface.MCP})
 """Surfaces where a model, not a person, decides to call.
@@ -17,8 +17,8 @@ _UNATTENDED_CLIENTS, _UNATTENDED_TARGETS = 1, 10
 """Caps there, where the settings name none."""
 
 
-@frozen(kw_only=True)
-class Policy:
+@frozen(kw_only=True, eq=False, repr=False)
+class Policy(Data):
     """The limits of one call."""
 
     scope: Scope

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from attrs import field, frozen, validators
 
-from msp_core.v1 import Doc, Effect
+from msp_core.v1 import Data, Doc, Effect
 
 
 class Level(StrEnum):
@@ -47,8 +47,8 @@ class Role(StrEnum):
 _at_least_one = validators.optional(validators.ge(1))
 
 
-@frozen(kw_only=True)
-class Limits:
+@frozen(kw_only=True, eq=False, repr=False)
+class Limits(Data):
     """What an actor or a surface may do; what is left out does not limit."""
 
     role: Annotated[
@@ -74,8 +74,8 @@ class Limits:
 _rate = validators.ge(1)
 
 
-@frozen(kw_only=True)
-class RateLimits:
+@frozen(kw_only=True, eq=False, repr=False)
+class RateLimits(Data):
     """Calls a minute that one caller may make, by what they may do."""
 
     read: Annotated[int, Doc("Calls that read.")] = field(default=600, validator=_rate)
@@ -88,8 +88,8 @@ class RateLimits:
     )
 
 
-@frozen(kw_only=True)
-class AccessSettings:
+@frozen(kw_only=True, eq=False, repr=False)
+class AccessSettings(Data):
     """Who may do what."""
 
     read_only: Annotated[bool, Doc("Nobody may change anything; checks are not recorded.")] = False

@@ -8,12 +8,12 @@ from attrs import frozen
 
 from msp_clients.slugs import free_id as free_id
 from msp_clients.slugs import slug as slug
-from msp_core.v1 import Client, ClientStatus, Context, Listing, Tier
+from msp_core.v1 import Client, ClientStatus, Context, Data, Listing, Tier
 from msp_store.api import Tx
 
 
-@frozen(kw_only=True)
-class NewClient:
+@frozen(kw_only=True, eq=False, repr=False)
+class NewClient(Data):
     """A client that does not exist yet. Without `id` a slug is made from the name."""
 
     name: str
@@ -25,8 +25,8 @@ class NewClient:
     id: str | None = None
 
 
-@frozen(kw_only=True)
-class Entry:
+@frozen(kw_only=True, eq=False, repr=False)
+class Entry(Data):
     """One row of an import: the fields it gives (of NewClient), already of the right types, and its line.
 
     `settings` are all the client's own settings after it; None leaves them as they are.
@@ -37,16 +37,16 @@ class Entry:
     settings: Mapping[str, Any] | None = None
 
 
-@frozen(kw_only=True)
-class Merged:
+@frozen(kw_only=True, eq=False, repr=False)
+class Merged(Data):
     """What became of one entry: `created`, `updated` or `unchanged`."""
 
     action: str
     client: Client
 
 
-@frozen(kw_only=True)
-class DeviceFigures:
+@frozen(kw_only=True, eq=False, repr=False)
+class DeviceFigures(Data):
     """What the inventory knows about one client."""
 
     count: int

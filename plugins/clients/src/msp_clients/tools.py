@@ -13,6 +13,7 @@ from msp_core.v1 import (
     ClientStatus,
     Column,
     Context,
+    Data,
     Display,
     Doc,
     InvalidParameters,
@@ -47,8 +48,8 @@ def _tags(value: Sequence[str]) -> str:
     return " ".join(value)
 
 
-@frozen(kw_only=True)
-class ClientRow:
+@frozen(kw_only=True, eq=False, repr=False)
+class ClientRow(Data):
     """A client in a list. `devices` and `last_health_check` are None where nothing installed knows them."""
 
     id: str
@@ -75,8 +76,8 @@ class ClientRow:
     )
 
 
-@frozen(kw_only=True)
-class ClientDetails:
+@frozen(kw_only=True, eq=False, repr=False)
+class ClientDetails(Data):
     """Everything known about one client. `config` holds its own settings."""
 
     id: str
@@ -123,8 +124,8 @@ class ClientDetails:
     DISPLAY: ClassVar[Display] = Display(summary=lambda client: client.say())
 
 
-@frozen(kw_only=True)
-class ClientSettings:
+@frozen(kw_only=True, eq=False, repr=False)
+class ClientSettings(Data):
     """A client's own settings by key."""
 
     client_id: str
@@ -139,8 +140,8 @@ class ClientSettings:
     DISPLAY: ClassVar[Display] = Display(summary=lambda settings: settings.say())
 
 
-@frozen(kw_only=True)
-class ClientDone:
+@frozen(kw_only=True, eq=False, repr=False)
+class ClientDone(Data):
     """What was done to a client, and what to do next."""
 
     client: Client

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
+from msp_core.v1 import Data
+
 if TYPE_CHECKING:
     from peewee import EXCLUDED as EXCLUDED
     from peewee import JOIN as JOIN
@@ -133,8 +135,8 @@ class Store(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class Delivery:
+@frozen(kw_only=True, eq=False, repr=False)
+class Delivery(Data):
     """What one `Outbox.deliver` came to, in calls of subscribers; `waiting` counts events left for later."""
 
     delivered: int = 0

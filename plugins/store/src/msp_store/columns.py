@@ -5,6 +5,8 @@ from typing import Any
 
 from attrs import frozen
 
+from msp_core.v1 import Data
+
 
 class ColumnKind(StrEnum):
     """What a column holds."""
@@ -19,8 +21,8 @@ class ColumnKind(StrEnum):
     BLOB = "blob"
 
 
-@frozen(kw_only=True)
-class ColumnSpec:
+@frozen(kw_only=True, eq=False, repr=False)
+class ColumnSpec(Data):
     """One column. `references` is `table.column`; `default` fills rows that do not say, and old ones."""
 
     name: str

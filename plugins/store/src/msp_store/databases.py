@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from attrs import frozen
 
+from msp_core.v1 import Data
 from msp_store import failures
 from msp_store.drivers import load_psycopg, peewee
 
@@ -135,8 +136,8 @@ class _SqliteDatabase(peewee.SqliteDatabase):  # type: ignore[misc]
         return frozen is not None and frozen != self._path.stat().st_mtime_ns
 
 
-@frozen(kw_only=True)
-class SqliteTarget:
+@frozen(kw_only=True, eq=False, repr=False)
+class SqliteTarget(Data):
     """A SQLite file. `mark` notes that it was made, so that one that vanished is not taken for a new one."""
 
     path: Path
@@ -246,8 +247,8 @@ def _read_numbers_plainly(connection: Any) -> None:
     connection.adapters.register_loader("numeric", NumberLoader)
 
 
-@frozen(kw_only=True)
-class PostgresqlTarget:
+@frozen(kw_only=True, eq=False, repr=False)
+class PostgresqlTarget(Data):
     """A PostgreSQL database; `conninfo` are libpq's parameters."""
 
     conninfo: Mapping[str, Any]

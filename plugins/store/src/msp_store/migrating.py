@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from msp_core.v1 import Migrations, PluginError
+from msp_core.v1 import Data, Migrations, PluginError
 from msp_store import failures
 from msp_store.columns import ColumnKind, ColumnSpec
 from msp_store.databases import quoted
@@ -23,8 +23,8 @@ _STEP = re.compile(r"m\d{4}_\w+")
 _LEDGER = "msp_migrations"
 
 
-@frozen(order=False)
-class Upgrade:
+@frozen(eq=False, repr=False)
+class Upgrade(Data):
     """One step: the plugin, the module's name, and when it was applied (None: not yet)."""
 
     plugin: str

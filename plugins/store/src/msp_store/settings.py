@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from attrs import field, frozen, validators
 
-from msp_core.v1 import Doc, SecretRef
+from msp_core.v1 import Data, Doc, SecretRef
 
 _PASSWORD = re.compile(r"^[^:]*://[^/@]*:[^/@]+@|(?:^|[?&\s])password\s*=")
 
@@ -25,8 +25,8 @@ class DatabaseKind(StrEnum):
     POSTGRESQL = "postgresql"
 
 
-@frozen(kw_only=True)
-class DatabaseSettings:
+@frozen(kw_only=True, eq=False, repr=False)
+class DatabaseSettings(Data):
     """Where the records are kept."""
 
     type: Annotated[DatabaseKind, Doc("`sqlite` (one file, no server) or `postgresql`.")] = (
