@@ -1,5 +1,6 @@
 """What the documents say about the code, held against the code."""
 
+import inspect
 import json
 import os
 import re
@@ -10,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from msp_core import errors
+from msp_core import errors, testing, v1
 from msp_core.builtin.configuration import KERNEL_SECTIONS
-from msp_core.testing import isolated, run_cli
+from msp_core.testing import conformance, isolated, run_cli
 from scripts import hookspecs
 
 ROOT = Path(__file__).parents[1]
@@ -112,7 +113,10 @@ def test_the_tables_are_those_of_the_code() -> None:
 
 def options(schema: dict[str, Any], prefix: str = "") -> set[str]:
     found = set()
-    for name, one in schema.get("properties", {}).items():
+    known = schema.get("properties", {})
+    for name, one in known.items():
+        if name.endswith("_env") and name.removesuffix("_env") in known:
+            continue  # every secret's second form
         inner = one.get("additionalProperties")
         deeper = one if one.get("properties") else inner if isinstance(inner, dict) else {}
         more = options(deeper, f"{prefix}{name}." if deeper is one else f"{prefix}{name}.NAME.")
@@ -157,6 +161,22 @@ def test_every_plugin_is_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     there = {file.parent.name for file in ROOT.glob("plugins/*/pyproject.toml")}
     assert there == set(re.findall(r"\(plugins/([\w-]+)/README\.md\)", text))
+
+
+def test_every_module_of_the_kernel_is_in_the_architecture() -> None:
+    """The table at its end knows each file."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    there = {file.name for file in (ROOT / "msp_core").glob("*.py")} - {
+        "__init__.py",
+        "__main__.py",
+    }
+    assert there == set(re.findall(r"`(\w+\.py)`", text.partition("| `msp_core/` |")[2])) - {
+        "plugin.py",
+        "api.py",
+        "tools.py",
+        "service.py",
+        "tables.py",
+    }
 
 
 def test_every_decision_is_in_the_list() -> None:
@@ -211,6 +231,32 @@ def test_every_failure_of_a_plugin_has_its_test() -> None:
     assert len(told) >= 25
     for row, file, name in told:
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), row
+
+
+def test_every_name_of_the_contract_is_explained() -> None:
+    """What plugins and their tests import has a text of its own, and a place in the reference."""
+    listed = {
+        name: set(re.findall(r"\w+", " ".join(re.findall(r"members: \[(.*)\]", text))))
+        for name in ("reference.md", "reference-testing.md")
+        for text in [(DOCS / name).read_text(encoding="utf-8")]
+    }
+    silent = []
+    for module, page in (
+        (v1, "reference.md"),
+        (testing, "reference-testing.md"),
+        (conformance, ""),
+    ):
+        for name in module.__all__:
+            one = getattr(module, name)
+            home = getattr(one, "__module__", "")
+            if isinstance(one, type) and not vars(one).get("__doc__"):
+                silent.append(name)
+            if inspect.isfunction(one) and not one.__doc__:
+                silent.append(name)
+            if home.startswith("msp_core.testing" if page != "reference.md" else "msp_core."):
+                found = listed[page or "reference-testing.md"]
+                assert name in found or home == "msp_core.registry", name
+    assert silent == []
 
 
 def test_hookspecs_is_up_to_date() -> None:

@@ -25,7 +25,7 @@ DOCUMENTS = [
 # CHANGELOG.md is made of fragments; tests/test_docs.py runs the examples of hookspecs.md as hooks
 DOCUMENTS = [one for one in DOCUMENTS if one.name not in {"CHANGELOG.md", "hookspecs.md"}]
 RUN = {"console", "python", "toml", "yaml", "json"}
-SHOWN = {"text", "mermaid", "powershell"}  # output, a picture, what runs on a client's machine
+SHOWN = {"text", "powershell"}  # output, and what runs on a client's machine
 JUDGING = re.compile(r"\b(health check|health status|doctor|config check|credential check)\b(?!s)")
 # These take their time: they install plugins, start simulators or wait for servers
 SLOW = (
