@@ -1,7 +1,7 @@
 """Databases to measure on: SQLite files, and a PostgreSQL server of our own."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,16 +48,18 @@ def address(server: str, name: str) -> str:
     return f"postgresql://{at['user']}@/{name}?host={at['host']}"
 
 
-def server_cpu() -> float:
-    """Return the processor seconds that the server's connections to our databases have taken so far."""
+def server_cpu(*urls: str) -> float:
+    """Return the processor seconds that the server's connections to these databases have taken so far."""
+    names = [f" {url.partition('@/')[2].partition('?')[0]} ".encode() for url in urls]
     postmaster = (CACHE / "postgresql" / "postmaster.pid").read_text().split()[0]
     children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-    return sum(_taken(Path("/proc", child)) for child in children)
+    return sum(_taken(Path("/proc", child), names) for child in children)
 
 
-def _taken(process: Path) -> float:
+def _taken(process: Path, names: Sequence[bytes]) -> float:
     try:
-        if b" bench_" not in (process / "cmdline").read_bytes():
+        said = (process / "cmdline").read_bytes()
+        if not any(name in said for name in names):
             return 0.0
         return int((process / "schedstat").read_text().split()[0]) / 1e9
     except OSError:  # it has just ended

@@ -52,7 +52,8 @@ async def _measured(
         by_hand = ByHand(large, reads.device.id, titles)
         reads.compare(await reads.status(), by_hand.status())
         reads.compare(await reads.history(), by_hand.history())
-        elsewhere = float if large.url is None else server_cpu
+        urls = [one.url for one in (large, small) if one.url is not None]
+        elsewhere = partial(server_cpu, *urls) if urls else float
         loop = asyncio.get_running_loop()
 
         def ours(read: Callable[[], Any], times: int) -> Sample:

@@ -62,24 +62,24 @@ def measure(*, quick: bool) -> list[table.Row]:
 def _row(name: str, folder: Path, url: str | None, floor_url: str | None, rounds: int) -> table.Row:
     (folder / "ours").mkdir()
     (folder / "floor").mkdir()
-    ours, floor = asyncio.run(
-        _measured(
-            workspace(folder / "ours", url),
-            workspace(folder / "floor", floor_url),
-            floor_url,
-            rounds,
-        )
-    )
+    config, floor_config = workspace(folder / "ours", url), workspace(folder / "floor", floor_url)
+    elsewhere = partial(server_cpu, url, floor_url) if url and floor_url else float
+    ours, floor = asyncio.run(_measured(config, floor_config, floor_url, elsewhere, rounds))
     work = f"evaluate and record {RESULTS:,} results, {name}"
     return table.Row(work=work, ours=ours, floor=floor, budget=3)
 
 
-async def _measured(config: Path, floor_config: Path, floor_url: str | None, rounds: int) -> Any:
+async def _measured(
+    config: Path,
+    floor_config: Path,
+    floor_url: str | None,
+    elsewhere: Callable[[], float],
+    rounds: int,
+) -> Any:
     async with Toolkit.open(floor_config) as other:
         store = await other.get(Store)
         await store.write(lambda _: None)  # makes the tables
     async with Toolkit.open(config) as toolkit:
-        elsewhere = float if floor_url is None else server_cpu
         recording = await Recording.of(toolkit)
         await recording.run()
         loop = asyncio.get_running_loop()
