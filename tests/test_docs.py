@@ -25,7 +25,7 @@ DOCUMENTS = [
     *sorted(ROOT.glob("plugins/*/README.md")),
 ]
 # What stands for a value, and commands of plugins that a document makes up
-EXAMPLES = {"acme-greeting", "acme-load"}
+EXAMPLES = {"acme-greeting", "acme-load", "acme-hello", "acme-wake"}
 
 
 def document_id(document: Path) -> str:
