@@ -139,7 +139,7 @@ def test_database_server(run: Run, option: str) -> None:
 def test_health_switched_off(run: Run) -> None:
     """health_checks.enabled: off, a sweep is refused in words."""
     done = run("health", "check", "--all", set_=("health_checks.enabled=false",))
-    assert done.code == 1
+    assert done.code == 3
     assert "switched off" in done.err
 
 
@@ -329,13 +329,24 @@ database.database database.username health_checks.enabled health_checks.schedule
 health_checks.thresholds health_checks.tiers health_checks.attempts access.read_only access.surfaces
 http.proxy http.ca_bundle http.allow_plain_http
 """.split()  # noqa: SIM905, one word a line would be a page
-OURS = ("general", "plugins", "reporting", "database", "health_checks", "access", "http")
+OURS = (
+    "general",
+    "plugins",
+    "reporting",
+    "database",
+    "health_checks",
+    "access",
+    "http",
+    "inventory",
+)
 SHOWN_ELSEWHERE = {
     "access.rate_limits": "test_access_keys.py",
     "access.actors": "test_access_guard.py::test_limits_narrow_what_a_call_sees",
     "access.max_clients_per_change": "test_access_guard.py::test_caps_stop_one_call_and_its_repeat_goes_on",
     "access.max_devices_per_change": "test_access_guard.py::test_caps_stop_one_call_and_its_repeat_goes_on",
     "access.plan_expires_after": "test_access_guard.py::test_plans_and_approvals_expire",
+    "inventory.default_rmm": "test_toolkit_api.py::test_the_default_of_several_rmms",
+    "database.password_env": "test_store_tools.py::test_postgresql_by_its_parts",
     "database.password": "test_store_tools.py::test_the_password_has_a_usual_name",
     "database.readers": "test_store_tools.py::test_options_reach_the_store",
     "database.busy_timeout_s": "test_store_failures.py::test_a_locked_database_is_waited_for_then_named",

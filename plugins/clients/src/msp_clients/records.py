@@ -130,8 +130,8 @@ def _not_found(scope: Scope, ref: str) -> ClientNotFound:
 
 def add_many(tx: Tx, scope: Scope, new: Sequence[NewClient]) -> tuple[Client, ...]:
     """Record clients somebody asks for; raise Conflict where a name is taken and no id tells the two apart."""
-    names = select(scope).select(ClientRow.name, ClientRow.id).tuples()
-    known = {folded(name): client_id for name, client_id in names}
+    names = select(scope).select(ClientRow.name, ClientRow.id).order_by(ClientRow.id.desc())
+    known = {folded(name): client_id for name, client_id in names.tuples()}
     for one in new:
         name = checked_name(one.name)
         same = known.setdefault(folded(name), "")
