@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
 
 from msp_core.v1 import Effect, Keys, Principal, Surface
 from msp_mcp_server.desk import Desk
@@ -111,3 +113,34 @@ async def test_a_key_of_one_client_lists_only_that_one(desk: Desk) -> None:
         said = json.dumps(reply.data)
         assert OURS in said
         assert not any(mark in said for mark in MARKS)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"tools": ["client.*"]}, {"max_effect": "read"}, {"role": "viewer"}]
+)
+async def test_what_the_surface_forbids_is_not_there(
+    open_desk: Callable[..., Any], agent: Callable[..., Client], limits: dict[str, Any]
+) -> None:
+    """The local agent sees only what the settings of its surface leave; the rest is unknown, and in the trail."""
+    desk = await open_desk(access={"surfaces": {"mcp": limits}})
+    most = Effect.READ if "max_effect" in limits else Effect.RECORD
+    async with agent(desk) as client:
+        listed = {one.name for one in (await client.list_tools()).tools}
+        assert "client_list" in listed
+        for one in desk.catalog.all():
+            named = "tools" not in limits or one.tool.name.startswith("client.")
+            allowed = named and ("tools" in limits or one.tool.effect <= most)
+            assert (one.name in listed) == allowed, one.name
+            if not allowed:
+                with pytest.raises(MCPError) as refused:
+                    await client.call_tool(one.name, {})
+                with pytest.raises(MCPError) as unknown:
+                    await client.call_tool("no_such_tool", {})
+                assert refused.value.error.code == unknown.value.error.code
+                said = str(refused.value).replace(one.name, "no_such_tool")
+                assert said == str(unknown.value)
+        documents = (await client.list_resource_templates()).resource_templates
+        assert bool(documents) == ("tools" not in limits)
+        assert bool((await client.list_prompts()).prompts) == ("tools" not in limits)
+    trail = await desk.toolkit.call("audit.list", {"tool": "door_open"})
+    assert {row.outcome for row in trail.items} == {"refused"}
