@@ -1,6 +1,9 @@
 """How results print: declared once by their type, used by every surface that shows something to people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
@@ -8,6 +11,22 @@ from attrs import frozen
 from msp_core.data import Data
 
 T = TypeVar("T")
+_zone: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
+
+
+def moment(value: datetime) -> str:
+    """Write a moment for a `summary`, in the zone people are shown times in, as tables write it."""
+    return value.astimezone(_zone.get()).strftime("%Y-%m-%d %H:%M")
+
+
+@contextmanager
+def shown_in(zone: tzinfo) -> Iterator[None]:
+    """Let `moment` write in a zone."""
+    token = _zone.set(zone)
+    try:
+        yield
+    finally:
+        _zone.reset(token)
 
 
 @frozen(eq=False, repr=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from msp_core.display import Column, Display, Listing
+from msp_core.display import Column, Display, Listing, shown_in
 from msp_core.secrets import mask_data, mask_known
 from msp_core.status import Status
 from msp_core.structure import plain
@@ -224,7 +224,8 @@ def _for_people(
     elif not display.summary:
         parts.extend(_fields(row, zone) for row in rows)
     if display.summary and (display.rows or not isinstance(result, Listing | tuple | list)):
-        parts.append(clean(display.summary(result), keep_lines=True))
+        with shown_in(zone):
+            parts.append(clean(display.summary(result), keep_lines=True))
     if isinstance(result, Listing):
         if len(result.items) < result.total:
             parts.append(f"{len(result.items)} of {result.total} shown.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from msp_core.display import Column as Column
     from msp_core.display import Display as Display
     from msp_core.display import Listing as Listing
+    from msp_core.display import moment as moment
     from msp_core.errors import AlertNotFound as AlertNotFound
     from msp_core.errors import ApprovalRequired as ApprovalRequired
     from msp_core.errors import AuthenticationFailed as AuthenticationFailed
@@ -181,7 +182,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "data": "Data",
     "context": "Context Planned check_door correlation_id",
-    "display": "Column Display Listing",
+    "display": "Column Display Listing moment",
     "structure": "Problem Unstructurable parse_duration parse_time plain structure",
     "watchdog": "watched",
     "errors": (

@@ -18,7 +18,7 @@ from msp_core.model import Client, Tier
 from msp_core.output import Format, clean, render
 from msp_core.secrets import Secret, mask, mask_data
 from msp_core.status import Status
-from msp_core.v1 import CheckResult, Column, Display, Effect, Listing
+from msp_core.v1 import CheckResult, Column, Display, Effect, Listing, moment
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CLIENT = Client(
@@ -220,6 +220,22 @@ def test_a_terminal_shows_all_of_a_long_cell_and_a_pipe_one_line_a_row() -> None
     shown = render(rows, Format.TABLE, zone=BERLIN, width=80)
     assert all(len(line) <= 80 for line in shown.splitlines())
     assert set(long.split()) <= set(shown.split())
+
+
+@frozen
+class Since:
+    """A result that says a moment in its text."""
+
+    DISPLAY: ClassVar[Display] = Display(summary=lambda one: f"since {moment(one.at)}")
+
+    at: datetime
+
+
+def test_a_moment_in_a_text_is_in_the_zone_of_the_tables() -> None:
+    """Not in that of the machine: people would read two zones in one answer."""
+    at = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
+    assert render(Since(at), Format.TABLE, zone=BERLIN) == "since 2026-02-01 00:30"
+    assert moment(at) == "2026-01-31 23:30"
 
 
 @frozen

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from attrs import asdict, frozen
 
@@ -124,7 +125,8 @@ async def approve(
 ) -> Said:
     """Let a planned call run once: the same actor must make the same call before the approval expires."""
     made = await (await ctx.get(Access)).decide(ctx, plan, approve=True, note=note)
-    until = made.expires_at.astimezone().strftime("%H:%M:%S")
+    zone = ZoneInfo(ctx.toolkit.config.general.timezone)
+    until = made.expires_at.astimezone(zone).strftime("%H:%M:%S")
     return Said(
         plan=made,
         message=f"Approved: {made.actor} may call {made.tool} {made.arguments} once, until {until}.",

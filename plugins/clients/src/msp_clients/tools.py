@@ -23,6 +23,7 @@ from msp_core.v1 import (
     Spelling,
     Tier,
     UnknownPlugin,
+    moment,
 )
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ Notes = Annotated[str, Doc("Anything people should know.")]
 
 
 def _moment(value: datetime | None) -> str:
-    return "never" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return "never" if value is None else moment(value)
 
 
 def _count(value: int | None) -> str:

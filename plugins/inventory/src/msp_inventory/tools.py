@@ -16,6 +16,7 @@ from msp_core.v1 import (
     OsFamily,
     Param,
     Spelling,
+    moment,
 )
 from msp_inventory.api import Inventory, Link, SyncReport
 
@@ -115,7 +116,7 @@ class Forgotten:
 
 
 def _moment(value: datetime | None) -> str:
-    return "" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return "" if value is None else moment(value)
 
 
 async def sync(
