@@ -136,8 +136,10 @@ class Registry:
             return ref
         module, _, attribute = ref.partition(":")
         try:
-            with watched(f"importing {module}"):
-                value: Any = importlib.import_module(module)
+            value: Any = sys.modules.get(module)
+            if value is None or getattr(value.__spec__, "_initializing", False):
+                with watched(f"importing {module}"):
+                    value = importlib.import_module(module)
             for part in attribute.split("."):
                 value = getattr(value, part)
         except MspError:

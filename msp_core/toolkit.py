@@ -127,6 +127,10 @@ class Toolkit:
     async def get(self, service: type[T]) -> T:
         """Return the service of a Protocol, built once; raise UnknownPlugin when no plugin offers it."""
         ref = f"{service.__module__}:{service.__qualname__}"
+        built = self._services.get(ref)
+        if built is not None and built.done() and not (built.cancelled() or built.exception()):
+            there: T = built.result()
+            return there
         record = self.registry.find(Service, ref)
         if record is None:
             raise no_service(service, self.registry)
@@ -183,7 +187,7 @@ class Toolkit:
 
         One that is installed and broken stops changes (`required`): whoever may break it must not thereby be free.
         """
-        if self.registry.find(Service, GUARD) is None:
+        if GUARD not in self._services and self.registry.find(Service, GUARD) is None:
             if required and "access" in self.registry.failures:
                 message = (
                     "Access control is installed but failed to load, so nothing may be changed."

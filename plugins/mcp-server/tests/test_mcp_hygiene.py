@@ -12,7 +12,8 @@ from msp_mcp_server.hygiene import clean, cleaned, is_harmless
 
 PIECES = (
     "Client 7", "Ünïcode", "token: abcdef", "PASSWORD=hunter22", "apı_key: abcdef", "api-key=abcdef", "Secret: abcdef",
-    "token: there", "token: unknown", "secret: env:", "paſſword: hunter22", "to\u212aen=abcdef", "authorization: bearer abcdef", "http://u:p4ss@host/", "://", "@", "#1",
+    "paſſword: hunter22", "to\u212aen=abcdef", "authorization: bearer abcdef", "http://u:p4ss@host/", "://", "@", "#1",
+    "token: there", "token: unknown", "secret: env:",
     "# head", "\n", "\t", "\x1b[31m", "<b>", "[a](b)", "](", "`x`", "```", "~~~", "\u200b", "\u2028", "\u3164", "\xa0",
 )  # fmt: skip
 texts = st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=4).map("".join)

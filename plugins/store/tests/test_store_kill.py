@@ -62,7 +62,7 @@ async def main(target, first):
             latest = [(place, chunk) for place in range(200)]
             tx.upsert_many(Latest, latest, [Latest.place, Latest.chunk], conflict=[Latest.place], update=[Latest.chunk])
             tx.emit("chunk", {"n": chunk})
-        await store.write(write)
+        await store.write(write, sync=chunk % 3 == 0)
         print(chunk, flush=True)
 
 

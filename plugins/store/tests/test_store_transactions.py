@@ -230,3 +230,53 @@ async def test_closing_finishes_what_was_begun(sqlite_store):
     await task
     with pytest.raises(RuntimeError, match="closed"):
         await store.read(names)
+
+
+async def test_a_glance_reads_what_was_committed_and_nothing_else(each_store):
+    """It answers as a read does, cannot write, and leaves no table usable behind it."""
+    store = each_store()
+    await store.write(lambda tx: tx.emit("a", {}), sync=False)
+    assert await store.glance(names) == ["a"]
+    with pytest.raises(StoreError):
+        await store.glance(lambda tx: tx.emit("b", {}))
+    with pytest.raises(AttributeError, match="only be used inside"):
+        names(None)
+    await store.write(lambda tx: tx.emit("c", {}))
+    assert await store.glance(names) == ["a", "c"]
+
+
+async def test_a_glance_does_not_wait_for_a_writer(sqlite_store):
+    """While another transaction is open, it sees what was there before, at once."""
+    store = sqlite_store()
+    await store.write(lambda tx: tx.emit("a", {}))
+    inside, leave = threading.Event(), threading.Event()
+
+    def slow(tx):
+        tx.emit("b", {})
+        inside.set()
+        assert leave.wait(30)
+
+    writing = asyncio.create_task(store.write(slow))
+    assert await asyncio.to_thread(inside.wait, 30)
+    assert await store.glance(names) == ["a"]
+    leave.set()
+    await writing
+    assert await store.glance(names) == ["a", "b"]
+
+
+async def test_what_need_not_be_synced_is_within_a_second(sqlite_store, monkeypatch):
+    """Of commits that do not wait for the disk one a second does; every other commit does."""
+    store = sqlite_store()
+    clock = [100.0]
+    monkeypatch.setattr("msp_store.databases.monotonic", lambda: clock[0])
+
+    def level(tx):
+        return tx.db.execute_sql("PRAGMA synchronous").fetchone()[0]
+
+    full, normal = 2, 1
+    assert await store.write(level) == full
+    assert await store.write(level, sync=False) == normal
+    assert await store.write(level) == full
+    assert await store.write(level, sync=False) == normal
+    clock[0] += 1.1
+    assert [await store.write(level, sync=False) for _ in range(3)] == [full, normal, normal]

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -30,6 +31,11 @@ from msp_store.api import Store, Tx
 _LETTERS = "23456789abcdefghjkmnpqrstvwxyz"
 _PREFIX = "msp"
 _USED_EVERY = timedelta(minutes=1)
+_MOST_KEYS = 1_000
+_ROW = (
+    "SELECT hash, expires_at, revoked_at, used_at, level, tools, clients"
+    " FROM access_keys WHERE id = {mark}"
+)
 
 
 async def create(toolkit: Toolkit) -> "AccessKeys":
@@ -43,6 +49,7 @@ class AccessKeys:
     def __init__(self, toolkit: Toolkit, store: Store) -> None:
         self._toolkit = toolkit
         self._store = store
+        self._principals: dict[tuple[str | None, ...], Principal] = {}
 
     async def principal(self, key: str) -> Principal | None:
         """Return whom a key stands for."""
@@ -50,14 +57,28 @@ class AccessKeys:
         id, _, secret = rest.partition("_")
         if prefix != _PREFIX or not id or not secret or len(key) > 200:
             return None
-        row = await self._store.read(lambda _tx: KeyTable.get_or_none(KeyTable.id == id))
-        matches = hmac.compare_digest(row.hash if row else _hash(""), _hash(secret))
-        now = self._toolkit.now()
-        if row is None or not matches or not _usable(row, now):
+        row = await self._store.glance(lambda tx: _row_of(tx, id))
+        matches = hmac.compare_digest(row[0] if row else _hash(""), _hash(secret))
+        if row is None or not matches:
             return None
-        if row.used_at is None or now - row.used_at > _USED_EVERY:
+        _, expires_at, revoked_at, used_at, *scope = row
+        now = KeyTable.used_at.db_value(self._toolkit.now())
+        if revoked_at is not None or (expires_at is not None and expires_at <= now):
+            return None
+        if used_at is None or now - used_at > _USED_EVERY // timedelta(microseconds=1):
             await self._store.write(lambda tx: _note_use(tx, id))
-        return _principal(row, [tool.name for tool in self._toolkit.registry.records(Tool)])
+        return self._principal(id, *scope)
+
+    def _principal(self, id: str, level: str, tools: str | None, clients: str | None) -> Principal:
+        """Return whom a row stands for; made once for each row as it is."""
+        known = self._principals.get((id, level, tools, clients))
+        if known is None:
+            names = [tool.name for tool in self._toolkit.registry.records(Tool)]
+            if len(self._principals) >= _MOST_KEYS:
+                self._principals.clear()
+            known = _principal(id, Level(level), _listed(tools), _listed(clients), names)
+            self._principals[(id, level, tools, clients)] = known
+        return known
 
     async def any(self) -> bool:
         """Tell whether a key was ever made."""
@@ -175,22 +196,39 @@ def _note_use(tx: Tx, id: str) -> None:
     KeyTable.update(used_at=tx.now).where(KeyTable.id == id).execute()
 
 
-def _principal(row: Any, tool_names: Sequence[str]) -> Principal:
+def _row_of(tx: Tx, id: str) -> tuple[Any, ...] | None:
+    """Read a key as it is stored; by hand, because every request does."""
+    database: Any = tx.db
+    sql = _ROW.format(mark="?" if tx.dialect == "sqlite" else "%s")
+    row: tuple[Any, ...] | None = database.execute_sql(sql, (id,)).fetchone()
+    return row
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else json.loads(text)
+
+
+def _principal(
+    id: str,
+    level: Level,
+    patterns: Sequence[str] | None,
+    clients: Sequence[str] | None,
+    tool_names: Sequence[str],
+) -> Principal:
     from fnmatch import fnmatchcase
 
-    level = Level(row.level)
     tools = None
-    if row.tools is not None:
+    if patterns is not None:
         tools = frozenset(
-            name for name in tool_names if any(fnmatchcase(name, one) for one in row.tools)
+            name for name in tool_names if any(fnmatchcase(name, one) for one in patterns)
         )
     scope = Scope(
-        clients=None if row.clients is None else frozenset(row.clients),
+        clients=None if clients is None else frozenset(clients),
         tools=tools,
         max_effect=max(level.effect, Effect.RECORD),
     )
     return Principal(
-        actor=Actor(id=f"key:{row.id}", kind="key"), scope=scope, read_only=level is Level.READ
+        actor=Actor(id=f"key:{id}", kind="key"), scope=scope, read_only=level is Level.READ
     )
 
 

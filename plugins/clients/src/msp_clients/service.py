@@ -146,9 +146,13 @@ class ClientService:
 
         def read(tx: Tx) -> Listing[Client]:
             page = query.order_by(ClientRow.folded, ClientRow.id).offset(offset or None)
-            items = tuple(records.clients_of(tx, page.limit(limit)))
-            whole = limit is None and not offset
-            return Listing(items=items, total=len(items) if whole else query.count())
+            if limit is None:
+                items = tuple(records.clients_of(tx, page))
+            else:  # one more tells whether counting is needed
+                items = tuple(records.clients_of(tx, page.limit(limit + 1)))
+            is_end = limit is None or (0 < len(items) <= limit)
+            total = offset + len(items) if is_end and (items or not offset) else query.count()
+            return Listing(items=items[:limit], total=total)
 
         return await self._store.read(read)
 

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 PATH = "/mcp"
 LARGEST_BODY = 2 * 1024 * 1024
+_KEY_HEADERS = (b"authorization", b"x-api-key")
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 Scope = MutableMapping[str, Any]
@@ -160,8 +161,11 @@ def _security(desk: Desk) -> TransportSecuritySettings:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
+    """Return the headers a key may be in; their names come in small letters."""
     return {
-        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in _KEY_HEADERS
     }
 
 

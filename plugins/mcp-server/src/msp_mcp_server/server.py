@@ -1,6 +1,7 @@
 """The SDK's low-level server with the desk behind it: tools, and how the rest is put together."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -52,7 +53,7 @@ class Tools:
 
     async def call(
         self, ctx: Request, params: types.CallToolRequestParams
-    ) -> types.CallToolResult | types.InputRequiredResult:
+    ) -> types.CallToolResult | types.InputRequiredResult | dict[str, Any]:
         """Call a tool; whatever goes wrong with it is an answer for the model, not a fault of the protocol.
 
         One that the caller may not use is unknown to it, like one that does not exist.
@@ -100,6 +101,7 @@ def build(desk: Desk) -> Server[Any]:
         one = desk.catalog.find(name)
         return None if one is None else one.input
 
+    call: Any = tools.call  # the SDK takes plain data too, and does not say so
     server = ToolkitServer(
         "msp-toolkit",
         version=version("msp-mcp-server"),
@@ -107,7 +109,7 @@ def build(desk: Desk) -> Server[Any]:
         instructions=INSTRUCTIONS,
         get_tool_input_schema=schema,
         on_list_tools=tools.list,
-        on_call_tool=tools.call,
+        on_call_tool=call,
         on_list_resources=documents.list_resources,
         on_list_resource_templates=documents.list_templates,
         on_read_resource=documents.read_resource,
@@ -118,6 +120,8 @@ def build(desk: Desk) -> Server[Any]:
         on_get_prompt=documents.get_prompt,
         on_completion=documents.complete,
     )
+    if "opentelemetry.sdk" not in sys.modules:
+        server.middleware.clear()  # what traces each call, for nobody
     # By the constructor the SDK would warn on stderr that later revisions of the protocol have no such request
     server.add_request_handler(
         "logging/setLevel", types.SetLevelRequestParams, conversations.set_level
@@ -125,14 +129,17 @@ def build(desk: Desk) -> Server[Any]:
     return server
 
 
-def _result(reply: Reply) -> types.CallToolResult:
+def _result(reply: Reply) -> types.CallToolResult | dict[str, Any]:
+    """Return what the protocol answers with; as plain data, which the SDK checks all the same."""
     if reply.content:
         return types.CallToolResult.model_validate({"content": reply.content})
-    made = types.CallToolResult(
-        content=[types.TextContent(text=reply.text)],
-        structured_content=reply.data,
-        is_error=reply.error,
-    )
+    made: dict[str, Any] = {
+        "resultType": "complete",
+        "content": [{"type": "text", "text": reply.text}],
+        "isError": reply.error,
+    }
+    if reply.data is not None:
+        made["structuredContent"] = reply.data
     if reply.untrusted:
-        made.meta = {"msp/untrusted": list(reply.untrusted)}
+        made["_meta"] = {"msp/untrusted": list(reply.untrusted)}
     return made

@@ -127,6 +127,13 @@ class Store(Protocol):
         """
         ...
 
+    async def glance(self, fn: "Callable[[Tx], T]") -> T:
+        """Do what `read` does for a row or two found by their key, and nothing longer.
+
+        SQLite answers in this thread, without waiting for anybody; the event loop stands still meanwhile.
+        """
+        ...
+
     async def read(self, fn: "Callable[[Tx], T]") -> T:
         """Run a plain function on one consistent snapshot, in a reader thread, and return what it returns.
 

@@ -1,10 +1,10 @@
 """The two databases: how to connect, begin, and write many rows."""
 
 import sqlite3
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal, Protocol
 
 from attrs import frozen
@@ -117,7 +117,7 @@ class _SqliteDatabase(peewee.SqliteDatabase):  # type: ignore[misc]
 
     def begin_whole(self, *, sync: bool = True) -> None:
         self._look()
-        now = time.monotonic()
+        now = monotonic()
         if sync or now - self._synced_at > _SYNC_EVERY_S:
             sync, self._synced_at = True, now
         if sync is not self._syncs:

@@ -4,10 +4,13 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from attrs import evolve
 
 from msp_core.v1 import StoreError
 from msp_store import failures
@@ -49,6 +52,7 @@ class DatabaseStore:
         self._reconnect_s = reconnect_s
         self._writer_db = target.open(writer=True) if target.dialect == "postgresql" else None
         self._reader_db = target.open(writer=False)
+        self._glance_db: Any = None
         self._writer = ConnectionThreads("msp-store-writer", 1, self._close_writer)
         self._readers = ConnectionThreads("msp-store-reader", readers, self._close_reader)
         self._opening: asyncio.Lock = asyncio.Lock()
@@ -73,6 +77,24 @@ class DatabaseStore:
         _refuse_nesting("read")
         if not self._ready:
             await self.open()
+        return await self.read_raw(fn)
+
+    async def glance(self, fn: Callable[[Transaction], T]) -> T:
+        """Read so little that SQLite is asked in this thread: handing it to another takes several times longer."""
+        _refuse_nesting("read")
+        if not self._ready:
+            await self.open()
+        if self.target.dialect == "postgresql":
+            return await self.read_raw(fn)
+        token = _inside.set(True)
+        try:
+            return self._run(self._glancing, fn)
+        except StoreError as error:
+            if error.details.get("reason") != "busy":
+                raise
+        finally:
+            _inside.reset(token)
+            route_thread(None)
         return await self.read_raw(fn)
 
     async def write_raw(self, fn: Callable[[Transaction], T], *, sync: bool = True) -> T:
@@ -120,6 +142,8 @@ class DatabaseStore:
 
     async def aclose(self) -> None:
         """Finish what is running and close every connection."""
+        if self._glance_db is not None and not self._glance_db.is_closed():
+            self._glance_db.close()
         await asyncio.to_thread(self.close)
 
     def close(self) -> None:
@@ -139,6 +163,12 @@ class DatabaseStore:
         if self._writer_db is None:
             self._writer_db = self.target.open(writer=True)
         return self._writer_db
+
+    def _glancing(self) -> Any:
+        if self._glance_db is None:
+            target: Any = self.target
+            self._glance_db = evolve(target, busy_timeout_s=0.0).open(writer=False)
+        return self._glance_db
 
     def _reading(self) -> Any:
         return self._reader_db
@@ -273,18 +303,34 @@ def _refuse_coroutine(result: object) -> None:
 
 async def _finished(job: "Future[T]") -> T:
     """Wait for the end of the job, also when the caller is cancelled; then let the cancellation pass."""
-    future = asyncio.wrap_future(job)
+    ended = _ended(job)
     try:
-        return await asyncio.shield(future)
+        await ended
     except asyncio.CancelledError:
         from anyio import CancelScope
 
         with CancelScope(shield=True):
-            while not future.done():
+            while not job.done():
                 try:
-                    await asyncio.wait([future])
+                    await _ended(job)
                 except asyncio.CancelledError:
                     continue
-        if not future.cancelled():
-            future.exception()  # it has been looked at: no complaint about a lost exception
         raise
+    return job.result()
+
+
+def _ended(job: "Future[Any]") -> "asyncio.Future[None]":
+    """Return a future of this loop that is done when the job is; cancelling it leaves the job alone."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    def tell(_job: "Future[Any]") -> None:
+        with suppress(RuntimeError):  # nobody waits in a loop that is closed
+            loop.call_soon_threadsafe(end)
+
+    job.add_done_callback(tell)
+    return ended

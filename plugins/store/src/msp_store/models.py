@@ -41,8 +41,8 @@ class _Route(threading.local):
 _route = _Route()
 
 
-def route_thread(database: "Database") -> None:
-    """Make every model work on this database in the calling thread."""
+def route_thread(database: "Database | None") -> None:
+    """Make every model work on this database in the calling thread; on none, with None."""
     _route.database = database
 
 
