@@ -19,6 +19,8 @@ from msp_core.v1 import (
     Context,
     Display,
     Doc,
+    McpPrompt,
+    McpResource,
     Mode,
     Param,
     PluginError,
@@ -126,6 +128,9 @@ def _parts(
         if offered[kind]:
             found = True
             yield class_, []
+    if offered[McpResource] or offered[McpPrompt]:
+        found = True
+        yield "McpConformance", []
     for class_ in _sources(offered[Source], None):
         found = True
         yield class_, []

@@ -1,7 +1,5 @@
-"""RMM adapters broken on purpose, each with the case that must catch it."""
+"""RMM adapters that list wrongly, each with the case that must catch it; other modules add to `BROKEN`."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -10,9 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from msp_core.v1 import Effect, OsFamily, Quarantined, VendorDevice, VendorError
-
-KEY = "canary-key-51c7"
+from msp_core.v1 import OsFamily, Quarantined, VendorDevice, VendorError
 
 Breakage = Callable[[pytest.MonkeyPatch, SimpleNamespace], None]
 BROKEN: dict[str, tuple[str, Breakage]] = {}
@@ -63,7 +59,9 @@ def _device(patch: pytest.MonkeyPatch, acme: SimpleNamespace, **changes: Any) ->
     patch.setattr(acme.shapes, "device", device)
 
 
-def _devices(patch: pytest.MonkeyPatch, acme: SimpleNamespace, wrap: Callable[..., Any]) -> None:
+def devices_through(
+    patch: pytest.MonkeyPatch, acme: SimpleNamespace, wrap: Callable[..., Any]
+) -> None:
     """Put something around the listing of devices: `wrap(self, ctx, ids, real)` is an async generator."""
     real = acme.adapter.Rmm.list_devices
 
@@ -115,7 +113,7 @@ def drops_bad_items_silently(patch: Any, acme: Any) -> None:
             if not isinstance(one, Quarantined):
                 yield one
 
-    _devices(patch, acme, kept)
+    devices_through(patch, acme, kept)
 
 
 @caught_by("null_among_the_devices")
@@ -126,7 +124,7 @@ def stops_at_a_bad_item(patch: Any, acme: Any) -> None:
                 raise ValueError(one.reason)
             yield one
 
-    _devices(patch, acme, strict)
+    devices_through(patch, acme, strict)
 
 
 @caught_by("a_device_with_a_null_id")
@@ -201,7 +199,7 @@ def takes_no_clients_for_all(patch: Any, acme: Any) -> None:
         async for one in real(self, ctx, ids or None):
             yield one
 
-    _devices(patch, acme, falsy)
+    devices_through(patch, acme, falsy)
 
 
 @caught_by("devices_of_one_client")
@@ -210,7 +208,7 @@ def ignores_the_clients_asked_for(patch: Any, acme: Any) -> None:
         async for one in real(self, ctx, None):
             yield one
 
-    _devices(patch, acme, unfiltered)
+    devices_through(patch, acme, unfiltered)
 
 
 @caught_by("hostile_client_ids_are_harmless")
@@ -221,7 +219,7 @@ def puts_client_ids_into_paths(patch: Any, acme: Any) -> None:
         async for one in real(self, ctx, ids):
             yield one
 
-    _devices(patch, acme, by_path)
+    devices_through(patch, acme, by_path)
 
 
 @caught_by("listing_twice_gives_the_same")
@@ -233,7 +231,7 @@ def remembers_what_it_listed(patch: Any, acme: Any) -> None:
                 known.add(one.external_id)
                 yield one
 
-    _devices(patch, acme, once)
+    devices_through(patch, acme, once)
 
 
 @caught_by("instances_share_nothing")
@@ -246,191 +244,4 @@ def keeps_devices_for_all_instances(patch: Any, acme: Any) -> None:
         for one in kept:
             yield one
 
-    _devices(patch, acme, cached)
-
-
-@caught_by("building_the_adapter_sends_nothing")
-def asks_while_it_is_built(patch: Any, acme: Any) -> None:
-    real = acme.adapter.create
-
-    async def create(env: Any) -> Any:
-        built = await real(env)
-        await built.probe(None)
-        return built
-
-    patch.setattr(acme.adapter, "create", create)
-
-
-@caught_by("probe_says_a_line_for_people")
-def probes_without_a_word(patch: Any, acme: Any) -> None:
-    async def probe(self: Any, ctx: Any) -> None:
-        await self.http.get_json("/clients", params={"page": 1, "size": 1})
-
-    patch.setattr(acme.adapter.Rmm, "probe", probe)
-
-
-@caught_by("probe_is_cheap")
-def probes_by_listing_everything(patch: Any, acme: Any) -> None:
-    async def probe(self: Any, ctx: Any) -> str:
-        return f"{len([one async for one in self.list_devices(ctx)])} devices"
-
-    patch.setattr(acme.adapter.Rmm, "probe", probe)
-
-
-@caught_by("probe_is_cheap")
-def probes_without_asking(patch: Any, acme: Any) -> None:
-    async def probe(self: Any, ctx: Any) -> str:
-        return "fine"
-
-    patch.setattr(acme.adapter.Rmm, "probe", probe)
-
-
-@caught_by("what_it_offers_is_what_it_implements")
-def does_not_say_what_it_can(patch: Any, acme: Any) -> None:
-    patch.setattr(acme.adapter.Rmm, "read_alerts", lambda self, ctx: None, raising=False)
-
-
-@caught_by("no_secret_in_the_log")
-def logs_the_key(patch: Any, acme: Any) -> None:
-    async def loud(self: Any, ctx: Any, ids: Any, real: Any) -> Any:
-        logging.getLogger("acme").debug("asking with key %s", KEY)
-        async for one in real(self, ctx, ids):
-            yield one
-
-    _devices(patch, acme, loud)
-
-
-@caught_by("no_secret_in_an_address")
-def puts_the_key_into_addresses(patch: Any, acme: Any) -> None:
-    async def query(self: Any, ctx: Any, ids: Any, real: Any) -> Any:
-        await self.http.get("/devices", params={"key": KEY, "page": 99})
-        async for one in real(self, ctx, ids):
-            yield one
-
-    _devices(patch, acme, query)
-
-
-@caught_by("no_secret_in_a_repr")
-def shows_the_key_in_its_repr(patch: Any, acme: Any) -> None:
-    patch.setattr(acme.adapter.Rmm, "__repr__", lambda self: f"Rmm(key={KEY!r})")
-
-
-@caught_by("credentials_do_not_follow_a_redirect")
-def follows_redirects_by_hand(patch: Any, acme: Any) -> None:
-    async def eager(self: Any, ctx: Any, ids: Any, real: Any) -> Any:
-        import urllib.request
-
-        def follow() -> str:
-            request = urllib.request.Request(
-                f"{self.base}/devices", headers={"Authorization": f"Bearer {KEY}"}
-            )
-            return urllib.request.urlopen(request, timeout=5).url
-
-        await asyncio.to_thread(follow)
-        async for one in real(self, ctx, ids):
-            yield one
-
-    real_create = acme.adapter.create
-
-    async def create(env: Any) -> Any:
-        built = await real_create(env)
-        built.base = env.settings.api_url
-        return built
-
-    patch.setattr(acme.adapter, "create", create)
-    _devices(patch, acme, eager)
-    patch.setattr(acme.simulator.Simulator, "answer", _open_to_all(acme.simulator.Simulator.answer))
-
-
-def _open_to_all(real: Any) -> Any:
-    async def answer(self: Any, request: Any) -> Any:
-        headers = {**request.headers, "authorization": f"Bearer t{self.epoch}"}
-        query = {"page": "1", "size": "5", **request.query}
-        return await real(self, attrs.evolve(request, headers=headers, query=query))
-
-    return answer
-
-
-@caught_by("nothing_is_printed")
-def prints(patch: Any, acme: Any) -> None:
-    async def chatty(self: Any, ctx: Any, ids: Any, real: Any) -> Any:
-        print("listing devices")
-        async for one in real(self, ctx, ids):
-            yield one
-
-    _devices(patch, acme, chatty)
-
-
-@caught_by("reading_writes_nothing")
-def posts_while_it_reads(patch: Any, acme: Any) -> None:
-    async def posting(self: Any, ctx: Any, ids: Any, real: Any) -> Any:
-        await self.http.request(
-            "POST", "/audit?page=1&size=1".partition("?")[0], effect=Effect.READ, json={}
-        )
-        async for one in real(self, ctx, ids):
-            yield one
-
-    _devices(patch, acme, posting)
-
-
-@caught_by("a_command_outside_the_door_is_refused")
-def runs_commands_unasked(patch: Any, acme: Any) -> None:
-    async def run_command(self: Any, ctx: Any, target: Any, command: Any) -> Any:
-        return await self.http.request("POST", "/run", effect=Effect.READ, json={})
-
-    patch.setattr(acme.adapter.Rmm, "run_command", run_command, raising=False)
-
-
-@caught_by("cancelling_stops_at_once")
-def cannot_be_cancelled(patch: Any, acme: Any) -> None:
-    async def stubborn(self: Any, ctx: Any, ids: Any, real: Any) -> Any:
-        try:
-            async for one in real(self, ctx, ids):
-                yield one
-        except asyncio.CancelledError:
-            return
-
-    _devices(patch, acme, stubborn)
-
-
-@caught_by("a_lasting_failure_is_an_error")
-def raises_what_its_library_raises(patch: Any, acme: Any) -> None:
-    async def raw(self: Any, ctx: Any, ids: Any, real: Any) -> Any:
-        try:
-            async for one in real(self, ctx, ids):
-                yield one
-        except VendorError as error:
-            raise RuntimeError(str(error)) from None
-
-    _devices(patch, acme, raw)
-
-
-@caught_by("many_callers_share_one_login")
-def logs_in_for_every_listing(patch: Any, acme: Any) -> None:
-    async def each(self: Any, ctx: Any, ids: Any, real: Any) -> Any:
-        await self.http.request("POST", "/login", effect=Effect.READ, json={"key": KEY})
-        async for one in real(self, ctx, ids):
-            yield one
-
-    _devices(patch, acme, each)
-
-
-@caught_by("credentials_that_are_always_refused")
-def takes_a_refused_key_for_an_empty_fleet(patch: Any, acme: Any) -> None:
-    async def quiet(self: Any, ctx: Any, ids: Any, real: Any) -> Any:
-        try:
-            async for one in real(self, ctx, ids):
-                yield one
-        except Exception:
-            return
-
-    _devices(patch, acme, quiet)
-
-
-@caught_by("a_login_without_a_token")
-def goes_on_without_a_token(patch: Any, acme: Any) -> None:
-    async def authenticate(self: Any, http: Any) -> Any:
-        await http.request("POST", "/login", json={"key": KEY})
-        return acme.wire.Token(headers={"Authorization": "Bearer None"})
-
-    patch.setattr(acme.wire.Login, "authenticate", authenticate)
+    devices_through(patch, acme, cached)

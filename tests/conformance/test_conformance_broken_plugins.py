@@ -13,6 +13,7 @@ import pytest
 from msp_core.testing import toolkit_for
 from msp_core.testing.conformance import (
     CheckConformance,
+    McpConformance,
     PluginConformance,
     SecretProviderConformance,
     SourceConformance,
@@ -113,15 +114,53 @@ class Store:
         return there
     def names(self): return tuple(self._load())
 """
+MCP = """
+from msp_core.v1 import McpPrompt, McpResource, hookimpl
+
+@hookimpl
+def msp_mcp_resources():
+    yield McpResource(name="note", title="N", uri="acme://notes/{" + "id}", run="{package}.work:note", summary="S",
+                      complete="{package}.work:complete")
+    yield McpResource(name="all", title="N", uri="acme://notes", run="{package}.work:notes", summary="S")
+
+@hookimpl
+def msp_mcp_prompts():
+    yield McpPrompt(name="tidy", title="T", run="{package}.work:tidy", summary="S")
+"""
+MCP_WORK = """
+from typing import Annotated
+from msp_core.v1 import Context, Doc, NotFound
+
+NOTES = {"a": "milk"}
+
+async def note(ctx: Context, id: str) -> dict[str, str]:
+    '''Read a note.'''
+    if id not in NOTES:
+        raise NotFound("There is no such note.", suggestion="Read acme://notes.")
+    return {"text": NOTES[id]}
+
+async def notes(ctx: Context) -> dict[str, str]:
+    '''Read all notes.'''
+    return NOTES
+
+async def complete(ctx: Context, argument: str, value: str) -> list[str]:
+    '''Complete an id.'''
+    return [one for one in NOTES if one.startswith(value)]
+
+async def tidy(ctx: Context, *, how: Annotated[str, Doc("How.")] = "well") -> str:
+    '''Tidy up.'''
+    return f"Tidy up the notes {how}."
+"""
 KINDS: dict[type[PluginConformance], tuple[str, str]] = {
     CheckConformance: (CHECK.replace("from msp_core.v1 import *\n", ""), CHECK_WORK),
     ToolConformance: (TOOL, TOOL_WORK),
     SourceConformance: (SOURCE, SOURCE_WORK),
     SecretProviderConformance: (SECRETS, SECRETS_WORK),
     PluginConformance: (TOOL, TOOL_WORK),
+    McpConformance: (MCP, MCP_WORK),
 }
-P, C, T, S, K = (
-    PluginConformance, CheckConformance, ToolConformance, SourceConformance, SecretProviderConformance,
+P, C, T, S, K, M = (
+    PluginConformance, CheckConformance, ToolConformance, SourceConformance, SecretProviderConformance, McpConformance,
 )  # fmt: skip
 BROKEN: list[tuple[type[PluginConformance], str, str, str]] = [
     (P, "it_loads", "yield Tool(", "raise ValueError('no'); yield Tool("),
@@ -164,6 +203,19 @@ BROKEN: list[tuple[type[PluginConformance], str, str, str]] = [
     (K, "building_it_does_nothing", "self.path = path", "self.path = path; self._save({})"),
     (K, "it_shows_no_value", "def names", "def __repr__(self): return str({n: self.get(n) for n in self._load()})\n    def names"),
     (K, "it_is_durable", "self.path = path", "self.path = path.with_name(str(id(self)))"),
+    (M, "there_is_a_resource_or_a_prompt", "@hookimpl", ""),
+    (M, "variables_are_parameters", "note(ctx: Context, id: str", "note(ctx: Context, number: str"),
+    (M, "variables_are_parameters", "id: str", "id: int"),
+    (M, "a_uri_is_of_one_resource", 'uri="acme://notes",', 'uri="acme://notes/{" + "word}",'),
+    (M, "arguments_are_described", 'Annotated[str, Doc("How.")]', "str"),
+    (M, "resources_can_be_read", "return NOTES\n", "return 'no JSON'\n"),
+    (M, "prompts_say_something", 'return f"Tidy up the notes {how}."', 'return ""'),
+    (M, "prompts_say_something", 'return f"Tidy up the notes {how}."', 'return [{"role": "boss", "content": "x"}]'),
+    (M, "rubbish_is_refused_or_answered", "if id not in NOTES:", "if False:"),
+    (M, "unknown_arguments_are_refused", "tidy(ctx: Context, *, how", "tidy(ctx: Context, *, no_such_argument: str = '', how"),
+    (M, "completions_are_texts", "return [one for", "return [1 for"),
+    (M, "completions_are_texts", "return [one for one in NOTES if one.startswith(value)]", "return [value[0]]"),
+    (M, "completions_are_texts", "return [one for one in NOTES if one.startswith(value)]", "return ['x'] * 500"),
     (K, "values_do_not_lie_about_in_the_clear", "self.path.write_text(json.dumps(held))", "self.path.write_text(json.dumps(held)); (self.path.parent / 'log').write_text(str({k: base64.b64decode(v) for k, v in held.items()}))"),
 ]  # fmt: skip
 

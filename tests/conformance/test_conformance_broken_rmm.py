@@ -14,6 +14,7 @@ from msp_core.testing.conformance.rmm import case_names
 from msp_core.testing.subject import _installed, _needs
 
 sys.path.insert(0, str(Path(__file__).parent))
+import broken_rmm_manners  # noqa: F401 - adds to BROKEN
 from broken_rmm import BROKEN
 
 pytestmark = pytest.mark.anyio

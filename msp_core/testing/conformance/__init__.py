@@ -15,6 +15,7 @@ from msp_core.testing.conformance.adapter import SourceConformance
 from msp_core.testing.conformance.backend import DeviceTruth, FieldNames, RmmBackend, RmmTruth
 from msp_core.testing.conformance.check import CheckConformance
 from msp_core.testing.conformance.machine import MachineBackend, MachineConformance
+from msp_core.testing.conformance.mcp import McpConformance
 from msp_core.testing.conformance.plugin import PluginConformance
 from msp_core.testing.conformance.probe import ProbeSourceConformance
 from msp_core.testing.conformance.rmm import RmmAdapterConformance
@@ -27,6 +28,7 @@ __all__ = [
     "FieldNames",
     "MachineBackend",
     "MachineConformance",
+    "McpConformance",
     "PluginConformance",
     "ProbeSourceConformance",
     "RmmAdapterConformance",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -114,6 +115,31 @@ class SafetyCases:
         device = await self._online(rig)
         with open_door(), pytest.raises(MspError):
             await self._deploy(rig, device, "amiga")
+
+    async def test_agents_through_the_door(self, rig: Rig) -> None:
+        """Inside the door it gives an installer or starts the installation, and says which, without a credential."""
+        rig.need("deploy_agent")
+        device = await self._online(rig)
+        with open_door():
+            try:
+                result = await asyncio.wait_for(self._deploy(rig, device, "windows"), 20)
+            except NotSupported as error:
+                pytest.skip(f"it prepares no agents here: {error.message}")
+        assert isinstance(result, DeploymentResult)
+        assert result.success, f"{result.status}: {result.message}"
+        assert result.message.strip(), "it does not say what there is to do"
+        if result.status == "installer-ready":
+            assert result.installer_url, "there is an installer, and it does not say where"
+        if result.expires_at is not None:
+            assert result.expires_at.utcoffset() == timedelta(0), f"{result.expires_at} is not UTC"
+        rig.assert_no_secret(f"{result}", "the result")
+
+    async def test_agents_for_a_client_that_is_gone(self, rig: Rig) -> None:
+        """An id the vendor does not know is an MspError, not an installer for nobody or somebody else."""
+        rig.need("deploy_agent")
+        gone = VendorDevice(external_id="1", client_external_id="987654321", name="GONE")
+        with open_door(), pytest.raises(MspError):
+            await asyncio.wait_for(self._deploy(rig, gone, "windows"), 20)
 
     async def _deploy(self, rig: Rig, device: VendorDevice, platform: str) -> DeploymentResult:
         result: DeploymentResult = await rig.adapter.deploy_agent(

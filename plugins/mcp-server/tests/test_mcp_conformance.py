@@ -1,9 +1,15 @@
 """The cases every plugin of this kind must pass."""
 
-from msp_core.testing.conformance import PluginConformance
+from msp_core.testing.conformance import McpConformance, ToolConformance
 
 
-class TestConformance(PluginConformance):
-    """What every plugin must do."""
+class TestPrompts(McpConformance):
+    """What every prompt must do."""
+
+    plugin = "mcp-server"
+
+
+class TestTools(ToolConformance):
+    """What every tool must do."""
 
     plugin = "mcp-server"
