@@ -292,6 +292,20 @@ def test_the_credential_manager_asks_the_environment_first(
         manager.set_credential("rmm", "api_key", "x")
 
 
+def test_wrong_arguments_of_the_health_monitor(toolkit: MSPToolkit) -> None:
+    """No client is not all clients, a word is one check, and a table is no HealthCheckConfig."""
+    toolkit.call("client.sync", create=True)
+    health = toolkit.get_health_monitor()
+    nobody: Any = None
+    for none in (nobody, ""):
+        with pytest.raises(InvalidParameters, match="No client is named"):
+            health.run_checks(none)
+    assert {one.check for one in health.run_checks("acme-corp", "disk-space")} == {"disk"}
+    table: Any = {"thresholds": {"disk_percent": 80}}
+    with pytest.raises(InvalidParameters, match="a HealthCheckConfig is needed"):
+        health.configure("acme-corp", table)
+
+
 @pytest.mark.parametrize(
     ("provider", "kind"), [("connectwise", ConnectWiseRMM), ("ninjarmm", NinjaOneRMM)]
 )

@@ -24,8 +24,11 @@ class HealthMonitor:
 
         `check_types` are check ids or aliases (`disk-space`); None runs every installed check.
         """
-        run = self._toolkit.call("health.check", client=client_id, types=list(check_types or ()))
-        return list(run.results)
+        if not client_id:  # None would mean all of them
+            message = f"No client is named: client_id is {client_id!r}."
+            raise InvalidParameters(message, suggestion="Give a client's id.")
+        types = [check_types] if isinstance(check_types, str) else list(check_types or ())
+        return list(self._toolkit.call("health.check", client=client_id, types=types).results)
 
     def get_history(self, client_id: str, days: int = 7) -> list[CheckResult]:
         """Return the results of the last days, newest first."""
@@ -45,6 +48,12 @@ class HealthMonitor:
 
     def configure(self, client_id: str, config: HealthCheckConfig) -> bool:
         """Set a client's own limits and checks; raise InvalidParameters for a limit that no check has."""
+        given: object = config
+        if not isinstance(given, HealthCheckConfig):
+            message = f"config is a {type(given).__name__}; a HealthCheckConfig is needed."
+            raise InvalidParameters(
+                message, suggestion='HealthCheckConfig(thresholds={"disk_percent": 80})'
+            )
 
         async def write(ctx: Context) -> bool:
             health = await ctx.get(Health)
