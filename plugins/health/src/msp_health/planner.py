@@ -53,6 +53,13 @@ class Read:
     requests: dict[str, dict[Any, None]] = field(factory=dict)
     """Named requests by device, without repeats."""
 
+    def aim_at(self, subject: Subject) -> None:
+        """Ask about this device too."""
+        device = subject.device
+        if device.id not in self.targets:
+            external_id = subject.links.get(self.source.instance)
+            self.targets[device.id] = Target(device, external_id)
+
     def split(self) -> list["Read"]:
         """Return one read per call: of the instance, of each client, or of each device."""
         if self.source.granularity is Granularity.FLEET:
@@ -161,9 +168,11 @@ class Router:
                     if source.granularity is Granularity.FLEET and not source.vantage
                 ]
             for source, kind in wanted[key]:
-                read = reads.setdefault(source.key, Read(source=source))
+                read = reads.get(source.key)
+                if read is None:
+                    read = reads[source.key] = Read(source=source)
                 read.facts.add(kind)
-                read.targets.setdefault(subject.device.id, target_of(subject, source))
+                read.aim_at(subject)
         return list(reads.values())
 
     def next_reads(
@@ -212,15 +221,10 @@ class Router:
                 if read is None:
                     read = reads[source.key] = Read(source=source)
                 read.facts.add(kind)
-                read.targets.setdefault(subject.device.id, target_of(subject, source))
+                read.aim_at(subject)
                 if named:
                     read.requests.setdefault(subject.device.id, {}).update(dict.fromkeys(named))
                 return
-
-
-def target_of(subject: Subject, source: SourceSpec) -> Target:
-    """Return how a source names a device."""
-    return Target(subject.device, subject.links.get(source.instance))
 
 
 def why_unknown(
