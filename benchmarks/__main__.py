@@ -15,6 +15,7 @@ WORKS = {
     "collect": "benchmarks.collecting:measure",
     "record": "benchmarks.recording:measure",
     "read": "benchmarks.reading:measure",
+    "mcp": "benchmarks.mcp:measure",
     "memory": "benchmarks.memory:measure",
 }
 

@@ -1,0 +1,1 @@
+"""A plugin with a tool that does nothing, and others like the product's."""
