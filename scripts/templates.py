@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from wheels import ROOT, UV, Failure, Wheel, arguments, build, run
 
-MOST_FILES, MOST_LINES = 12, 60
+MOST_FILES, MOST_LINES, MOST_SECONDS = 12, 60, 60
 _OURS = "adapters.ours"
 COMMANDS = {
     "tool": ("acme-tool", "hello", "World"),
@@ -81,6 +81,33 @@ def try_kind(kind: str, wheels: dict[str, Wheel], scratch: Path) -> str:
     return f"{len(files)} files  {took:5.1f} s  {ran.strip().splitlines()[-1]}; {verdict}"
 
 
+def time_three_commands(wheels: dict[str, Wheel], scratch: Path) -> str:
+    """Take the way of an author, in an environment that has the kit; give the seconds of each command."""
+    home = scratch / "author"
+    home.mkdir()
+    python, command = (str(home / "env" / "bin" / name) for name in ("python", "msp"))
+    run([UV, "venv", "--quiet", "--python", sys.executable, "env"], home)
+    install = [UV, "pip", "install", "--quiet", "--python", python]
+    kit = arguments([Requirement("msp-core[testing]")], wheels)
+    run([*install, "--constraint", str(ROOT / "constraints.txt"), *kit], home)
+    # Our own names are asked nowhere: what is installed satisfies them
+    ways = {
+        "new": [command, "plugin", "new", "check", "my-thing"],
+        "install": [*install, "--offline", "--editable", f"{home / 'my-thing'}[test]"],
+        "verify": [command, "plugin", "verify", "my-thing"],
+    }
+    took, said = {}, ""
+    for name, words in ways.items():
+        started = time.monotonic()
+        said = run(words, home).strip().rpartition("\n")[2]
+        took[name] = time.monotonic() - started
+    total = sum(took.values())
+    if total > MOST_SECONDS:
+        raise Failure(f"the three commands take {total:.1f} s")
+    each = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took.items())
+    return f"{total:.1f} s of {MOST_SECONDS} s at most ({each}): {said}"
+
+
 def main() -> int:
     """Try every kind, or the ones named."""
     kinds = sys.argv[1:] or list(COMMANDS)
@@ -94,7 +121,12 @@ def main() -> int:
             except Failure as failure:
                 failed += 1
                 print(f"FAILED {kind}: {failure}", flush=True)
-    print(f"templates: {len(kinds) - failed} passed, {failed} failed")
+        try:
+            print(f"ok     three commands: {time_three_commands(wheels, scratch)}", flush=True)
+        except Failure as failure:
+            failed += 1
+            print(f"FAILED three commands: {failure}", flush=True)
+    print(f"templates: {len(kinds) + 1 - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

@@ -113,7 +113,8 @@ class McpConformance(PluginConformance):
 
     def test_completions_are_texts(self, tmp_path: Path) -> None:
         """What completes an argument gives texts, few enough to show, whatever was typed."""
-        for one in (*self._resources(), *self._prompts()):
+        offers: list[McpResource | McpPrompt] = [*self._resources(), *self._prompts()]
+        for one in offers:
             tool = completion(one)
             names = one.variables if isinstance(one, McpResource) else self._arguments(one)
             for argument in names if tool is not None else ():
