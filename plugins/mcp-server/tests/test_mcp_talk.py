@@ -114,6 +114,14 @@ async def test_a_call_waits_for_its_answer(desk: Desk, monkeypatch: pytest.Monke
     assert "cancelled" in {row.outcome for row in trail.items}
 
 
+async def test_calls_that_wait_end_with_the_server(desk: Desk) -> None:
+    """Each leaves its row in the trail, before the database is closed."""
+    async with Client(build(desk), mode="auto", elicitation_callback=Person()) as client:
+        assert isinstance(await _asked(client), types.InputRequiredResult)
+    trail = await desk.toolkit.call("audit.list", {"tool": "door.choose"})
+    assert [row.outcome for row in trail.items] == ["cancelled"]
+
+
 async def test_no_more_calls_wait_than_may(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Agents that never answer fill a bounded room."""
     monkeypatch.setattr(waiting, "MOST_WAITING", 3)
@@ -143,6 +151,26 @@ async def test_messages_come_in_order_and_as_wanted(desk: Desk) -> None:
             await client.session.set_logging_level(level)  # type: ignore[arg-type]
             await client.call_tool("door_choose", {})
             assert heard == expected
+
+
+async def test_since_2026_messages_are_asked_for_call_by_call(desk: Desk) -> None:
+    """Without a level in the request nothing is sent."""
+    heard: list[str] = []
+
+    async def hear(params: Any) -> None:
+        heard.append(params.data)
+
+    client = Client(
+        build(desk),
+        mode="auto",
+        elicitation_callback=Person(None, None),
+        logging_callback=hear,
+    )
+    async with client:
+        await client.call_tool("door_choose", {})
+        assert heard == []
+        await client.call_tool("door_choose", {}, meta={types.LOG_LEVEL_META_KEY: "info"})
+    assert heard == ["about to ask"]
 
 
 async def test_arguments_are_completed(desk: Desk, agent: Agent) -> None:

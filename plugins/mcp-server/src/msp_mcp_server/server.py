@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -97,6 +98,14 @@ def build(desk: Desk) -> Server[Any]:
     documents = Documents(desk, conversations)
     subscriptions = Subscriptions(desk, documents)
 
+    @asynccontextmanager
+    async def lifespan(_server: Server[Any]) -> AsyncIterator[None]:
+        try:
+            yield None
+        finally:
+            subscriptions.close()
+            await conversations.aclose()
+
     def schema(name: str) -> Mapping[str, Any] | None:
         one = desk.catalog.find(name)
         return None if one is None else one.input
@@ -107,6 +116,7 @@ def build(desk: Desk) -> Server[Any]:
         version=version("msp-mcp-server"),
         title="MSP Toolkit",
         instructions=INSTRUCTIONS,
+        lifespan=lifespan,
         get_tool_input_schema=schema,
         on_list_tools=tools.list,
         on_call_tool=call,

@@ -84,6 +84,12 @@ class Subscriptions:
             for uri in watched:
                 self._watched.pop((stream, uri), None)
 
+    def close(self) -> None:
+        """Watch nothing more."""
+        self._watched.clear()
+        if self._task is not None:
+            self._task.cancel()
+
     def _publisher(self, uri: str) -> Callable[[], Awaitable[None]]:
         async def tell() -> None:
             await self._bus.publish(ResourceUpdated(uri=uri))

@@ -165,12 +165,13 @@ class Talk:
 
         self._expiry = loop.call_later(LONGEST_WAIT_S, expire)
 
-    def give_up(self) -> None:
-        """End the call: nobody waits for it any more."""
+    def give_up(self) -> "asyncio.Task[Any] | None":
+        """End the call, which nobody waits for any more; return its task while it ends."""
         if self._expiry is not None:
             self._expiry.cancel()
         if self._task is not None:
             self._task.cancel()
+        return self._task
 
     # Questions
 

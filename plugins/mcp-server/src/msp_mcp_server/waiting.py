@@ -1,5 +1,6 @@
 """Calls that wait for an answer between two requests, found again by a state nobody can guess."""
 
+import asyncio
 import hashlib
 import json
 import secrets
@@ -74,6 +75,13 @@ class Conversations:
             raise MCPError(types.INVALID_PARAMS, "Invalid or expired requestState")
         del self._waiting[state]
         return kept[1]
+
+    async def aclose(self) -> None:
+        """Give up the calls that wait, and let each end in its own way."""
+        ending = [talk.give_up() for _, talk in self._waiting.values()]
+        self._waiting.clear()
+        if tasks := [one for one in ending if one is not None]:
+            await asyncio.wait(tasks)
 
     async def set_level(
         self, request: Request, params: types.SetLevelRequestParams
