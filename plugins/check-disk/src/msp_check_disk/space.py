@@ -1,5 +1,8 @@
 """Judge the space of one volume: by share, by what is left, and by size."""
 
+from functools import cached_property
+from math import inf
+
 from attrs import frozen
 
 from msp_core.v1 import RECOVER_SHARE, Status
@@ -17,29 +20,39 @@ class Bounds:
     enough_free_gb: float | None
     least_free_gb: float | None
 
+    @cached_property
+    def _sharp(self) -> tuple[float, float, float]:
+        """The share from which a volume is too full, while less than this is free; and what is too little anyway."""
+        return (
+            inf if self.percent is None else self.percent,
+            inf if self.enough_free_gb is None else self.enough_free_gb * GB,
+            0 if self.least_free_gb is None else self.least_free_gb * GB,
+        )
+
+    @cached_property
+    def _wide(self) -> tuple[float, float, float]:
+        """The same for a volume that was in this state before."""
+        percent, enough, least = self._sharp
+        recover = self.recover_percent or percent * RECOVER_SHARE
+        return (
+            inf if self.percent is None else recover,
+            enough / RECOVER_SHARE,
+            least / RECOVER_SHARE,
+        )
+
     def holds(self, used: float, free: float, *, stays: bool) -> bool:
         """Tell whether a volume is in this state; `stays` when it was before, which widens every bound."""
-        if self._too_little(free, stays=stays):
-            return True
-        limit = self.percent
-        if limit is None:
-            return False
-        if stays:
-            limit = self.recover_percent or limit * RECOVER_SHARE
-        return used >= limit and (
-            self.enough_free_gb is None or free < _widened(self.enough_free_gb, stays=stays)
-        )
+        percent, enough, least = self._wide if stays else self._sharp
+        return free < least or (used >= percent and free < enough)
 
     def explain(self, used: float, free: float) -> str:
         """Name the bound that was crossed, such as `at 90 %`, or until when the state lasts."""
-        if self._too_little(free, stays=False):
+        percent, enough, least = self._sharp
+        if free < least:
             return f"below {self.least_free_gb:g} GB free"
-        if self.holds(used, free, stays=False):
+        if used >= percent and free < enough:
             return f"at {self.percent:g} %"
         return "until it is clearly better"
-
-    def _too_little(self, free: float, *, stays: bool) -> bool:
-        return self.least_free_gb is not None and free < _widened(self.least_free_gb, stays=stays)
 
 
 def judge(
@@ -56,7 +69,3 @@ def judge(
     if warning.percent is not None and used >= warning.percent:
         return _OK, "enough is free"
     return _OK, ""
-
-
-def _widened(gigabytes: float, *, stays: bool) -> float:
-    return gigabytes * GB / (RECOVER_SHARE if stays else 1)

@@ -54,7 +54,7 @@ def judge(
             reason = book.stale_reason(row, need) or why(row, need)
             return Outcome(row, before, Status.UNKNOWN, clean(reason))
         facts.append(known)
-        if not isinstance(known.observation.fact, need[0]):
+        if type(known.observation.fact) is not need[0]:
             second_best = need
     outcome = _evaluate(row, facts, before)
     if second_best is not None and outcome.status is Status.UNKNOWN:
