@@ -238,7 +238,7 @@ def root(
 
 
 def _override(into: dict[str, Any], item: str) -> None:
-    from msp_core.config import parse_value
+    from msp_core.environ import parse_value
 
     path, equals, value = item.partition("=")
     *sections, key = path.split(".")

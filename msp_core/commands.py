@@ -346,7 +346,7 @@ def _word(type_: Any, value: Any) -> Any:
 
 
 def _pairs(one: Parameter, words: Any) -> dict[str, Any]:
-    from msp_core.config import parse_value
+    from msp_core.environ import parse_value
 
     found: dict[str, Any] = {}
     for word in words:

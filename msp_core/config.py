@@ -81,7 +81,7 @@ class Config:
         if file is not None:
             layers.append((str(file), read_file(file)))
             layers.extend((str(one), read_file(one)) for one in overlays(file))
-        layers.append(("environment", _from_environment(environ)))
+        layers.append(("environment", environ.options()))
         layers.append(("command line", overrides or {}))
         config = cls(file, root, environ, layers)
         config.is_workspace = file is not None or "database" in config.data
@@ -373,30 +373,6 @@ def _merge(
         else:
             into[key] = value
             origins[here] = origin
-
-
-def _from_environment(environ: Environ) -> dict[str, Any]:
-    """Read `MSP_<SECTION>__<KEY>`; the text is read as a TOML value where it is one, else kept as text."""
-    found: dict[str, Any] = {}
-    for name, text in environ.items().items():
-        if not name.startswith("MSP_") or "__" not in name:
-            continue
-        section, *keys = name.removeprefix("MSP_").lower().split("__")
-        place = found.setdefault(section, {})
-        for key in keys[:-1]:
-            place = place.setdefault(key, {})
-        place[keys[-1]] = parse_value(text)
-    return found
-
-
-def parse_value(text: str) -> Any:
-    """Read a value as TOML writes it (`true`, `5`, `["a"]`); anything else is text."""
-    import tomllib
-
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError, RecursionError):
-        return text
 
 
 def secret_fields(type_: type) -> Iterator[str]:

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from msp_core.errors import ConfigError
 
@@ -36,6 +37,19 @@ class Environ:
         """Return process and `.env` variables together."""
         return {**self._dotenv, **self._process}
 
+    def options(self) -> dict[str, Any]:
+        """Read `MSP_<SECTION>__<KEY>`; the text is read as a TOML value where it is one, else kept as text."""
+        found: dict[str, Any] = {}
+        for name, text in self.items().items():
+            if not name.startswith("MSP_") or "__" not in name:
+                continue
+            section, *keys = name.removeprefix("MSP_").lower().split("__")
+            place = found.setdefault(section, {})
+            for key in keys[:-1]:
+                place = place.setdefault(key, {})
+            place[keys[-1]] = parse_value(text)
+        return found
+
     def file_names(self) -> set[str]:
         """Return the names that `.env` and the credentials file define, and those of the process."""
         return {*self._dotenv, *self._from_credentials(), *self._process}
@@ -45,6 +59,16 @@ class Environ:
             path = self.get("MSP_CREDENTIALS")
             self._credentials = read_credentials(Path(path)) if path else {}
         return self._credentials
+
+
+def parse_value(text: str) -> Any:
+    """Read a value as TOML writes it (`true`, `5`, `["a"]`); anything else is text."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError, RecursionError):
+        return text
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
