@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import attrs
 
@@ -19,13 +19,17 @@ from msp_core.configfile import read_file
 from msp_core.data import Data
 from msp_core.environ import Environ
 from msp_core.errors import ConfigError
-from msp_core.records import Adapter, Settings
+from msp_core.hookspecs import record_of
+from msp_core.records import Settings
 from msp_core.registry import Registry, known_ids
 from msp_core.secrets import SecretRef
 from msp_core.sections import KERNEL_SECTIONS, General
 from msp_core.structure import Problem, Unstructurable, is_union, structure
 from msp_core.unknown import may_be_of_one_out_of_use, not_there, out_of_use
 from msp_core.workspace import find_file, overlays, workspace_root
+
+if TYPE_CHECKING:
+    from msp_core.adapters import Adapter
 
 S = TypeVar("S")
 
@@ -37,7 +41,7 @@ class Instance(Data):
     """One configured adapter: `[adapters.<name>]`. `settings` is an instance of the adapter's settings class."""
 
     name: str
-    adapter: Adapter
+    adapter: "Adapter"
     settings: Any
     origin: str
 
@@ -175,7 +179,7 @@ class Config:
         if not isinstance(configured, Mapping):
             wrong.append(Problem("adapters", "expected tables like [adapters.my-rmm]"))
             configured = {}
-        kinds = known_ids(registry.records(Adapter)) if configured else {}
+        kinds = known_ids(registry.records(record_of("msp_adapters"))) if configured else {}
         for name, section in sorted(configured.items()):
             instance = self._instance(
                 name, section, kinds, registry, wrong, [] if warnings is None else warnings
@@ -218,7 +222,7 @@ class Config:
         self,
         name: str,
         section: Any,
-        kinds: Mapping[str, Adapter],
+        kinds: "Mapping[str, Adapter]",
         registry: Registry,
         problems: list[Problem],
         warnings: list[str],
@@ -256,7 +260,7 @@ class Config:
         self,
         name: str,
         path: str,
-        adapter: Adapter,
+        adapter: "Adapter",
         options: dict[str, Any],
         problems: list[Problem],
         warnings: list[str],
@@ -290,7 +294,7 @@ class Config:
             return attrs.evolve(value, **changed) if changed else value
         return value
 
-    def _settings_class(self, adapter: Adapter) -> type:
+    def _settings_class(self, adapter: "Adapter") -> type:
         from importlib import import_module
 
         module, _, attribute = adapter.settings.partition(":")

@@ -6,22 +6,23 @@ wrong type or a duplicate id quarantines the plugin, which `plugin list` and `do
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from msp_core.mcp import McpPrompt, McpResource
-from msp_core.records import (
-    Adapter,
-    Check,
-    DoctorCheck,
-    Migrations,
-    SecretProvider,
-    Service,
-    Settings,
-    Source,
-    Subscriber,
-    Tool,
-)
+if TYPE_CHECKING:
+    from msp_core.adapters import Adapter
+    from msp_core.checks import Check, Source
+    from msp_core.mcp import McpPrompt, McpResource
+    from msp_core.records import (
+        DoctorCheck,
+        Migrations,
+        SecretProvider,
+        Service,
+        Settings,
+        Subscriber,
+        Tool,
+    )
 
 PROJECT = "msp_toolkit"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -29,7 +30,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def msp_tools() -> Iterable[Tool]:  # type: ignore[empty-body]
+def msp_tools() -> "Iterable[Tool]":  # type: ignore[empty-body]
     """Offer tools: commands, MCP tools, workflow steps and Python calls from one function each.
 
     Called when a surface lists or runs tools. An exception in `run` is an error of that call alone.
@@ -53,7 +54,7 @@ def msp_tools() -> Iterable[Tool]:  # type: ignore[empty-body]
 
 
 @hookspec
-def msp_checks() -> Iterable[Check]:  # type: ignore[empty-body]
+def msp_checks() -> "Iterable[Check]":  # type: ignore[empty-body]
     """Offer health checks: facts needed, limits, and a pure function that judges.
 
     Called when a sweep is planned and when checks are listed.
@@ -79,7 +80,7 @@ def msp_checks() -> Iterable[Check]:  # type: ignore[empty-body]
 
 
 @hookspec
-def msp_sources() -> Iterable[Source]:  # type: ignore[empty-body]
+def msp_sources() -> "Iterable[Source]":  # type: ignore[empty-body]
     """Offer sources of facts: what an adapter kind, a transport or this machine can read.
 
     Called when a sweep is planned.
@@ -107,7 +108,7 @@ def msp_sources() -> Iterable[Source]:  # type: ignore[empty-body]
 
 
 @hookspec
-def msp_adapters() -> Iterable[Adapter]:  # type: ignore[empty-body]
+def msp_adapters() -> "Iterable[Adapter]":  # type: ignore[empty-body]
     """Offer adapter kinds: systems that `[adapters.<name>] kind = "..."` connects to.
 
     Called when adapters are configured or listed.
@@ -135,7 +136,7 @@ def msp_adapters() -> Iterable[Adapter]:  # type: ignore[empty-body]
 
 
 @hookspec
-def msp_services() -> Iterable[Service]:  # type: ignore[empty-body]
+def msp_services() -> "Iterable[Service]":  # type: ignore[empty-body]
     """Offer services: objects other code gets by their Protocol with `await ctx.get(Type)`.
 
     Called when a service is first asked for.
@@ -156,7 +157,7 @@ def msp_services() -> Iterable[Service]:  # type: ignore[empty-body]
 
 
 @hookspec
-def msp_settings() -> Iterable[Settings]:  # type: ignore[empty-body]
+def msp_settings() -> "Iterable[Settings]":  # type: ignore[empty-body]
     """Type a section of the configuration.
 
     Called when the configuration is read and holds the section, and by `config check` and `config schema`.
@@ -176,7 +177,7 @@ def msp_settings() -> Iterable[Settings]:  # type: ignore[empty-body]
 
 
 @hookspec
-def msp_migrations() -> Iterable[Migrations]:  # type: ignore[empty-body]
+def msp_migrations() -> "Iterable[Migrations]":  # type: ignore[empty-body]
     """Offer the database tables of a plugin as numbered migrations.
 
     Called when the database is opened.
@@ -196,7 +197,7 @@ def msp_migrations() -> Iterable[Migrations]:  # type: ignore[empty-body]
 
 
 @hookspec
-def msp_secret_providers() -> Iterable[SecretProvider]:  # type: ignore[empty-body]
+def msp_secret_providers() -> "Iterable[SecretProvider]":  # type: ignore[empty-body]
     """Offer a place where secrets live, reached by references `scheme:name`.
 
     Called when a secret is first resolved and by the `credential` commands.
@@ -218,7 +219,7 @@ def msp_secret_providers() -> Iterable[SecretProvider]:  # type: ignore[empty-bo
 
 
 @hookspec
-def msp_subscribers() -> Iterable[Subscriber]:  # type: ignore[empty-body]
+def msp_subscribers() -> "Iterable[Subscriber]":  # type: ignore[empty-body]
     """Offer work to be done after something was recorded.
 
     Called when events are delivered, after the commit that recorded them.
@@ -241,7 +242,7 @@ def msp_subscribers() -> Iterable[Subscriber]:  # type: ignore[empty-body]
 
 
 @hookspec
-def msp_doctor_checks() -> Iterable[DoctorCheck]:  # type: ignore[empty-body]
+def msp_doctor_checks() -> "Iterable[DoctorCheck]":  # type: ignore[empty-body]
     """Offer things for `doctor` to look at.
 
     Called by `doctor`. `run` is called once for each `doctor`; an exception there is a finding of its own.
@@ -260,7 +261,7 @@ def msp_doctor_checks() -> Iterable[DoctorCheck]:  # type: ignore[empty-body]
 
 
 @hookspec
-def msp_mcp_resources() -> Iterable[McpResource]:  # type: ignore[empty-body]
+def msp_mcp_resources() -> "Iterable[McpResource]":  # type: ignore[empty-body]
     """Offer documents that agents read by URI.
 
     Called when the MCP server lists or reads resources.
@@ -286,7 +287,7 @@ def msp_mcp_resources() -> Iterable[McpResource]:  # type: ignore[empty-body]
 
 
 @hookspec
-def msp_mcp_prompts() -> Iterable[McpPrompt]:  # type: ignore[empty-body]
+def msp_mcp_prompts() -> "Iterable[McpPrompt]":  # type: ignore[empty-body]
     """Offer tasks that people choose in an agent's menu.
 
     Called when the MCP server lists or gives prompts.
@@ -310,21 +311,29 @@ def msp_mcp_prompts() -> Iterable[McpPrompt]:  # type: ignore[empty-body]
     """
 
 
-HOOKS: dict[str, type] = {
-    "msp_tools": Tool,
-    "msp_checks": Check,
-    "msp_sources": Source,
-    "msp_adapters": Adapter,
-    "msp_services": Service,
-    "msp_settings": Settings,
-    "msp_migrations": Migrations,
-    "msp_secret_providers": SecretProvider,
-    "msp_subscribers": Subscriber,
-    "msp_doctor_checks": DoctorCheck,
-    "msp_mcp_resources": McpResource,
-    "msp_mcp_prompts": McpPrompt,
+HOOKS: dict[str, str] = {
+    "msp_tools": "Tool",
+    "msp_checks": "Check",
+    "msp_sources": "Source",
+    "msp_adapters": "Adapter",
+    "msp_services": "Service",
+    "msp_settings": "Settings",
+    "msp_migrations": "Migrations",
+    "msp_secret_providers": "SecretProvider",
+    "msp_subscribers": "Subscriber",
+    "msp_doctor_checks": "DoctorCheck",
+    "msp_mcp_resources": "McpResource",
+    "msp_mcp_prompts": "McpPrompt",
 }
-"""Each hook and the record it returns."""
+"""Each hook and the record of `msp_core.v1` it returns."""
 
 SINCE: dict[str, str] = dict.fromkeys(HOOKS, "0.1.0")
 """The version of msp-core each hook came with; a later one is named here by itself."""
+
+
+def record_of(hook: str) -> type[Any]:
+    """Return the class of a hook's records; loaded when it is asked for, since few commands need all of them."""
+    from msp_core import v1
+
+    record: type[Any] = getattr(v1, HOOKS[hook])
+    return record

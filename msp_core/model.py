@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 from attrs import frozen
 
+from msp_core.data import Data
 from msp_core.display import Column, Display
 
 
@@ -49,8 +50,8 @@ class OsFamily(StrEnum):
     OTHER = "other"
 
 
-@frozen(kw_only=True)
-class Client:
+@frozen(kw_only=True, eq=False, repr=False)
+class Client(Data):
     """A company the MSP looks after. `id` is a slug, fixed for life."""
 
     DISPLAY: ClassVar[Display] = Display(
@@ -78,8 +79,8 @@ class Client:
     deleted_at: datetime | None = None
 
 
-@frozen(kw_only=True)
-class Site:
+@frozen(kw_only=True, eq=False, repr=False)
+class Site(Data):
     """A place of a client. `id` is `client-id/site-slug`."""
 
     id: str
@@ -87,8 +88,8 @@ class Site:
     name: str
 
 
-@frozen(kw_only=True)
-class Device:
+@frozen(kw_only=True, eq=False, repr=False)
+class Device(Data):
     """A machine of a client, however many consoles see it. `id` is `client-id/device-slug`, fixed for life."""
 
     DISPLAY: ClassVar[Display] = Display(
@@ -132,8 +133,8 @@ class Device:
         return self.kind.value
 
 
-@frozen
-class Period:
+@frozen(eq=False, repr=False)
+class Period(Data):
     """A half-open span of time, start included, end excluded, both aware UTC."""
 
     start: datetime

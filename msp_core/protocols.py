@@ -10,9 +10,9 @@ from msp_core.data import Data
 from msp_core.records import Effect, Surface
 
 if TYPE_CHECKING:
+    from msp_core.checks import Target
     from msp_core.context import Context, Planned
     from msp_core.questions import Question
-    from msp_core.records import Target
     from msp_core.secrets import Secret
     from msp_core.vendor import (
         Command,

@@ -4,7 +4,7 @@ A record is data. The behaviour it names is imported when it is first used, so a
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from attrs import field, frozen, validators
 from msp_core.data import Data
 
 if TYPE_CHECKING:
-    from msp_core.model import Device
+    pass
 
 _REF = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
 _ID = r"[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*"
@@ -124,163 +124,6 @@ class Tool(Data):
         return self.name
 
 
-@frozen(init=False, eq=False, repr=False)
-class AnyOf(Data):
-    """A need that several fact kinds can serve, best first."""
-
-    facts: tuple[type | str, ...]
-
-    def __init__(self, *facts: type | str) -> None:
-        self.__attrs_init__(facts)
-
-
-def _device() -> type:
-    from msp_core.model import Device
-
-    return Device
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class Check(Data):
-    """A health check: the facts it needs, its limits, and a pure function that judges.
-
-    `evaluate` names `def evaluate(*facts, limits, previous) -> Verdict`: one positional argument per need, in
-    order, then `limits` (an instance of the class `limits` names) and `previous` (`Previous | None`) by keyword.
-    A function that also names the keyword `device` gets the device. It does no I/O. `requests` names
-    `def requests(limits, device) -> Sequence[FactRequest]` for facts that must be asked for by name. A need is a fact
-    class, a reference `module:Class` for a plugin's own kind, or `AnyOf(...)`. `applies` names
-    `def applies(device) -> str | None`: a reason to skip a device. Facts older than `max_age` give UNKNOWN.
-    """
-
-    id: str = field(validator=is_id)
-    title: str
-    needs: tuple["type | str | AnyOf", ...]
-    limits: str = field(validator=is_ref)
-    evaluate: str = field(validator=is_ref)
-    aliases: tuple[str, ...] = ()
-    subject: type = field(factory=_device)
-    requests: str | None = field(default=None, validator=validators.optional(is_ref))
-    applies: str | None = field(default=None, validator=validators.optional(is_ref))
-    max_age: timedelta | None = None
-    summary: str = ""
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class Previous(Data):
-    """What was recorded for the same device and check before; used for recovery levels."""
-
-    status: "Any"
-    data: Mapping[str, Any]
-
-
-class Granularity(StrEnum):
-    """How much one read of a source answers: the whole instance, one client, or one device."""
-
-    FLEET = "fleet"
-    CLIENT = "client"
-    DEVICE = "device"
-
-
-class Mode(StrEnum):
-    """How fresh a source is: measured now, the vendor's last inventory, or a probe command run on the device."""
-
-    LIVE = "live"
-    STORED = "stored"
-    PROBE = "probe"
-
-
-@frozen(eq=False, repr=False)
-class Target(Data):
-    """One device to read, and its id in the adapter instance that is asked (`None` for the toolkit's own vantage)."""
-
-    device: "Device"
-    external_id: str | None
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class FactQuery(Data):
-    """What a source is asked: these kinds, about these devices.
-
-    `client_external_ids` are the clients of all targets in this instance, for vendors that filter by client.
-    `requests` holds the named requests of each device id. `facts` are the classes wanted; others may be left out.
-    """
-
-    facts: frozenset[type]
-    targets: Sequence[Target]
-    client_external_ids: tuple[str, ...] = ()
-    requests: Mapping[str, tuple[Any, ...]] = field(factory=dict)
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class Source(Data):
-    """Facts that an adapter kind can read.
-
-    `read` names `async def read(ctx, adapter, query: FactQuery) -> AsyncIterator[Observation | Missing | Quarantined]`,
-    an async generator. It yields each device's observations as they arrive and need not answer for every target:
-    silence becomes UNKNOWN. `adapter` is the adapter kind it belongs to, or None for one that reads from where the
-    toolkit runs (`adapter` argument None then). A PROBE source runs only for clients that opted in.
-    """
-
-    id: str = field(validator=is_id)
-    facts: tuple[type | str, ...]
-    read: str = field(validator=is_ref)
-    adapter: str | None = None
-    granularity: Granularity = Granularity.DEVICE
-    mode: Mode = Mode.LIVE
-
-
-class Role(StrEnum):
-    """What sort of system an adapter talks to."""
-
-    RMM = "rmm"
-    BACKUP = "backup"
-    PSA = "psa"
-    CLOUD = "cloud"
-    TRANSPORT = "transport"
-    HOST = "host"
-
-
-@frozen(eq=False, repr=False)
-class Lack(Data):
-    """A fact kind the vendor does not offer, and what to tell people about it."""
-
-    fact: type
-    reason: str
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class Credential(Data):
-    """A secret an adapter needs: the settings field, and what it is. `unless` names another that makes it needless."""
-
-    name: str
-    summary: str
-    required: bool = True
-    unless: str = ""
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class Adapter(Data):
-    """A kind of adapter: `[adapters.<instance>] kind = "<id>"`.
-
-    `factory` names `def create(env: AdapterEnv) -> adapter` (plain or async); the adapter implements Protocols of
-    `msp_core.v1` named in `offers`, and `async def probe(ctx) -> str` (a cheap authenticated call; returns a line for
-    people, raises AuthenticationFailed or VendorUnavailable) and `async def aclose()`. `settings` names the attrs
-    class of the instance's options; a field typed `SecretRef | None` is a credential. `implicit` gives every
-    configuration an instance of that name without a section (this machine, for example).
-    """
-
-    id: str = field(validator=is_id)
-    title: str
-    role: Role
-    factory: str = field(validator=is_ref)
-    settings: str = field(validator=is_ref)
-    offers: tuple[type, ...] = ()
-    aliases: tuple[str, ...] = ()
-    credentials: tuple[Credential, ...] = ()
-    lacks: tuple[Lack, ...] = ()
-    implicit: str | None = None
-
-
 @frozen(kw_only=True, eq=False, repr=False)
 class Service(Data):
     """A service other code gets with `await ctx.get(Type)`.
@@ -388,17 +231,3 @@ class Finding(Data):
     status: Any
     message: str
     fix: str = ""
-
-
-Record = (
-    Tool
-    | Check
-    | Source
-    | Adapter
-    | Service
-    | Settings
-    | Migrations
-    | SecretProvider
-    | Subscriber
-    | DoctorCheck
-)

@@ -19,14 +19,13 @@ from msp_core.catalog import known_plugin
 from msp_core.discovery import Candidate, PluginFailure
 from msp_core.errors import MspError, PluginError
 from msp_core.index import Index, IndexEntry, stamp
-from msp_core.records import Tool
 from msp_core.watchdog import watched
 
 BUILTIN = "builtin"
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
-_HOOK_OF: dict[type[Any], str] = {record: hook for hook, record in hookspecs.HOOKS.items()}
+_HOOK_OF = {record: hook for hook, record in hookspecs.HOOKS.items()}
 
 
 class _Hooks(pluggy.PluginManager):
@@ -102,18 +101,15 @@ class Registry:
 
     def records(self, kind: type[R]) -> tuple[R, ...]:
         """Return every record of a kind that the plugins offer, sorted by id."""
-        hook = _HOOK_OF[kind]
-        if hook not in self._records:
-            self._records[hook] = self._collect(hook, kind)
-        return self._records[hook]
+        return self._all(_HOOK_OF[kind.__name__])
 
     def find(self, kind: type[R], id: str) -> R | None:
         """Return the record of an id; where the index knows which plugin offers it, no other one is loaded."""
-        hook = _HOOK_OF[kind]
+        hook = _HOOK_OF[kind.__name__]
         if hook not in self._records and self._extra == {BUILTIN}:
             for plugin, entry in self._index.items():
                 if id in entry.offers.get(hook, ()) and plugin in self.active():
-                    offered = self._offered(plugin, hook, kind)
+                    offered = self._offered(plugin, hook)
                     record: Any = next((one for one in offered if _record_id(one) == id), None)
                     if record is not None:
                         self._owner[(type(record), id)] = plugin
@@ -123,8 +119,8 @@ class Registry:
     def find_in(self, package: str, kind: type[R]) -> tuple[R, ...]:
         """Return the records of a kind that the plugins of one package offer; no other one is loaded."""
         inside = [id for id in self.active() if self.candidates[id].module.split(".")[0] == package]
-        hook = _HOOK_OF[kind]
-        return tuple(record for id in inside for record in self._offered(id, hook, kind))
+        hook = _HOOK_OF[kind.__name__]
+        return tuple(record for id in inside for record in self._offered(id, hook))
 
     def plugin_of(self, record: Any) -> str:
         """Return the id of the plugin that offers a record."""
@@ -155,16 +151,16 @@ class Registry:
 
     def load_all(self) -> None:
         """Load every plugin and ask every hook, so that all failures are known."""
-        for kind in _HOOK_OF:
-            self.records(kind)
+        for hook in hookspecs.HOOKS:
+            self._all(hook)
 
     def index(self) -> Index:
         """Return what the index should remember; loads everything."""
         self.load_all()
-        offered: dict[str, dict[type, list[Any]]] = {}
-        for kind in _HOOK_OF:
-            for record in self.records(kind):
-                offered.setdefault(self.plugin_of(record), {}).setdefault(kind, []).append(record)
+        offered: dict[str, dict[str, list[Any]]] = {}
+        for hook in hookspecs.HOOKS:
+            for record in self._all(hook):
+                offered.setdefault(self.plugin_of(record), {}).setdefault(hook, []).append(record)
         kept = [id for id in self.active() if id == BUILTIN or id not in self._extra]
         return Index(
             [self._entry(id, offered.get(id, {})) for id in kept],
@@ -179,7 +175,7 @@ class Registry:
         callers = self._plugins.get_hookcallers(module) or []
         return tuple(sorted(caller.name for caller in callers))
 
-    def _entry(self, id: str, offered: Mapping[type, Sequence[Any]]) -> IndexEntry:
+    def _entry(self, id: str, offered: Mapping[str, Sequence[Any]]) -> IndexEntry:
         candidate, hooks = self.candidates[id], self.hooks_of(id)
         file = getattr(self._modules[id], "__file__", None) or ""
         return IndexEntry(
@@ -192,8 +188,8 @@ class Registry:
             file=file,
             stamp=stamp(file),
             offers={
-                hook: [_record_id(one) for one in offered.get(kind, ())]
-                for kind, hook in _HOOK_OF.items()
+                hook: [_record_id(one) for one in offered.get(hook, ())]
+                for hook in hookspecs.HOOKS
                 if hook in hooks
             },
             tools=[
@@ -203,28 +199,33 @@ class Registry:
                     "summary": tool.summary,
                     "surfaces": sorted(tool.surfaces),
                 }
-                for tool in offered.get(Tool, ())
+                for tool in offered.get("msp_tools", ())
             ],
         )
 
-    def _collect(self, hook: str, kind: type[R]) -> tuple[R, ...]:
-        offered: list[tuple[str, R]] = []
+    def _all(self, hook: str) -> tuple[Any, ...]:
+        if hook not in self._records:
+            self._records[hook] = self._collect(hook)
+        return self._records[hook]
+
+    def _collect(self, hook: str) -> tuple[Any, ...]:
+        offered: list[tuple[str, Any]] = []
         for id in self.active():
             entry = self._index.get(id)
             if entry is not None and hook not in entry.offers:
                 continue
-            offered.extend((id, record) for record in self._offered(id, hook, kind))
+            offered.extend((id, record) for record in self._offered(id, hook))
         kept = self._without_clashes(offered)
         for id, record in kept:
             self._owner[(type(record), _record_id(record))] = id
         return tuple(sorted((record for _, record in kept), key=_record_id))
 
-    def _offered(self, id: str, hook: str, kind: type[R]) -> list[R]:
+    def _offered(self, id: str, hook: str) -> list[Any]:
         """Return what one plugin offers from a hook; it is loaded, and asked once."""
         if not self._loaded(id):
             return []
         if (id, hook) not in self._asked:
-            self._asked[(id, hook)] = self._ask(id, hook, kind)
+            self._asked[(id, hook)] = self._ask(id, hook)
         return self._asked[(id, hook)]
 
     def _loaded(self, id: str) -> bool:
@@ -276,7 +277,7 @@ class Registry:
                 message = f"{place(value)}: there is no hook {name}"
                 raise HookError(message, f"{hint}The hooks: {', '.join(hookspecs.HOOKS)}.")
 
-    def _ask(self, id: str, hook: str, kind: type[R]) -> list[R]:
+    def _ask(self, id: str, hook: str) -> list[Any]:
         """Call one plugin's hook; nothing it does stops the others."""
         caller = getattr(self._plugins.hook, hook)
         implementation = next(
@@ -295,6 +296,7 @@ class Registry:
                 f"Correct {hook} in {place(implementation.function, error)}, or report it to the plugin's author.",
             )
             return []
+        kind = hookspecs.record_of(hook)
         for record in records:
             if not isinstance(record, kind):
                 self._fail(

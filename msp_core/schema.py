@@ -16,7 +16,8 @@ import attrs
 from msp_core.data import Data
 from msp_core.display import Listing
 from msp_core.errors import InvalidParameters, PluginError, UnknownPlugin
-from msp_core.records import Adapter, Check, Doc, Param, Surface, Tool
+from msp_core.hookspecs import record_of
+from msp_core.records import Doc, Param, Surface, Tool
 from msp_core.registry import known_ids
 from msp_core.secrets import SecretRef
 from msp_core.structure import Unstructurable, is_union, plain, said, structure
@@ -179,13 +180,13 @@ def choices(one: Parameter, registry: "Registry") -> tuple[str, ...]:
     if isinstance(one.param.choices, tuple):
         return one.param.choices
     if one.param.choices in _REGISTRIES:
-        return tuple(known_ids(registry.records(_REGISTRIES[one.param.choices])))
+        return tuple(known_ids(registry.records(record_of(_REGISTRIES[one.param.choices]))))
     if isinstance(one.item, type) and issubclass(one.item, Enum):
         return tuple(str(said(member)) for member in one.item)
     return ()
 
 
-_REGISTRIES: dict[str, type[Any]] = {"checks": Check, "adapters": Adapter, "tools": Tool}
+_REGISTRIES = {"checks": "msp_checks", "adapters": "msp_adapters", "tools": "msp_tools"}
 
 
 def unknown_id(kind: "str | tuple[str, ...]", name: str, registry: "Registry") -> Exception:
@@ -204,7 +205,7 @@ def unknown_id(kind: "str | tuple[str, ...]", name: str, registry: "Registry") -
     line = install_line(name)
     if kind == "tools" and name.split(".")[0] in COMMANDS:
         line = f"pip install {COMMANDS[name.split('.')[0]]}"
-    known = known_ids(registry.records(_REGISTRIES[kind]))
+    known = known_ids(registry.records(record_of(_REGISTRIES[kind])))
     singular = kind.removesuffix("s")
     return UnknownPlugin(
         f"There is no {singular} {name!r}.",

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from msp_core.catalog import install_line
 from msp_core.config import Config, Instance
@@ -17,16 +17,20 @@ from msp_core.context import Context
 from msp_core.correlation import new_correlation_id
 from msp_core.discovery import PluginFailure
 from msp_core.errors import ConfigError, PermissionDenied, PluginError, UnknownPlugin
+from msp_core.hookspecs import record_of
 from msp_core.index import write_index
 from msp_core.invoke import invoke
 from msp_core.protocols import Actor, Guard, Progress, Scope
-from msp_core.records import Adapter, Role, Service, Settings, Surface, Tool
+from msp_core.records import Service, Settings, Surface, Tool
 from msp_core.registry import Registry, known_ids
 from msp_core.schema import unknown_id
 from msp_core.secrets import Secret, Secrets
 from msp_core.sections import KERNEL_SECTIONS
 from msp_core.startup import open_registry
 from msp_core.unknown import instead, no_service
+
+if TYPE_CHECKING:
+    from msp_core.adapters import Role
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -139,10 +143,10 @@ class Toolkit:
         )
         return found
 
-    def instances(self, role: Role | None = None) -> tuple[Instance, ...]:
+    def instances(self, role: "Role | None" = None) -> tuple[Instance, ...]:
         """Return the adapters that are configured, and those every configuration has, sorted by name."""
         found = {one.name: one for one in self.config.instances(self.registry)}
-        for adapter in self.registry.records(Adapter):
+        for adapter in self.registry.records(record_of("msp_adapters")):
             if adapter.implicit is not None and adapter.implicit not in found:
                 settings = self.registry.load(adapter.settings)()
                 found[adapter.implicit] = Instance(
@@ -160,7 +164,7 @@ class Toolkit:
         message = f"No adapter {name!r} is configured."
         if kind:
             message = f"Adapter {name!r} is of kind {kind!r}, which no plugin in use offers."
-        elif name in known_ids(self.registry.records(Adapter)):
+        elif name in known_ids(self.registry.records(record_of("msp_adapters"))):
             raise UnknownPlugin(
                 message,
                 suggestion=f'Its plugin is installed; add [adapters.{name}] with kind = "{name}".',

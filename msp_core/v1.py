@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 API_VERSION = 1
 
 if TYPE_CHECKING:
+    from msp_core.adapters import Adapter as Adapter
+    from msp_core.adapters import Credential as Credential
+    from msp_core.adapters import Lack as Lack
+    from msp_core.adapters import Role as Role
     from msp_core.catalog import install_line as install_line
+    from msp_core.checks import AnyOf as AnyOf
+    from msp_core.checks import Check as Check
+    from msp_core.checks import FactQuery as FactQuery
+    from msp_core.checks import Granularity as Granularity
+    from msp_core.checks import Mode as Mode
+    from msp_core.checks import Previous as Previous
+    from msp_core.checks import Source as Source
+    from msp_core.checks import Target as Target
     from msp_core.context import Context as Context
     from msp_core.context import Planned as Planned
     from msp_core.context import check_door as check_door
@@ -114,31 +126,19 @@ if TYPE_CHECKING:
     from msp_core.protocols import SecretEnv as SecretEnv
     from msp_core.protocols import SecretStore as SecretStore
     from msp_core.questions import Question as Question
-    from msp_core.records import Adapter as Adapter
-    from msp_core.records import AnyOf as AnyOf
-    from msp_core.records import Check as Check
-    from msp_core.records import Credential as Credential
     from msp_core.records import Doc as Doc
     from msp_core.records import DoctorCheck as DoctorCheck
     from msp_core.records import Effect as Effect
     from msp_core.records import Event as Event
-    from msp_core.records import FactQuery as FactQuery
     from msp_core.records import Finding as Finding
-    from msp_core.records import Granularity as Granularity
-    from msp_core.records import Lack as Lack
     from msp_core.records import Migrations as Migrations
-    from msp_core.records import Mode as Mode
     from msp_core.records import Param as Param
-    from msp_core.records import Previous as Previous
-    from msp_core.records import Role as Role
     from msp_core.records import SecretProvider as SecretProvider
     from msp_core.records import Service as Service
     from msp_core.records import Settings as Settings
-    from msp_core.records import Source as Source
     from msp_core.records import Spelling as Spelling
     from msp_core.records import Subscriber as Subscriber
     from msp_core.records import Surface as Surface
-    from msp_core.records import Target as Target
     from msp_core.records import Tool as Tool
     from msp_core.registry import Registry as Registry
     from msp_core.results import Alert as Alert
@@ -215,10 +215,11 @@ _HOMES = {
         "ListsDevices Outcome Principal Probes Progress Proposal ReadsAlerts RunsCommands Scope SecretEnv SecretStore"
     ),
     "records": (
-        "Adapter AnyOf Check Credential Doc DoctorCheck Effect Event FactQuery Finding Granularity "
-        "Lack Migrations Mode Param Previous Role SecretProvider Service Settings Source Spelling Subscriber "
-        "Surface Target Tool"
+        "Doc DoctorCheck Effect Event Finding Migrations Param SecretProvider Service Settings Spelling "
+        "Subscriber Surface Tool"
     ),
+    "checks": "AnyOf Check FactQuery Granularity Mode Previous Source Target",
+    "adapters": "Adapter Credential Lack Role",
     "secrets": "Secret SecretRef mask_data",
     "catalog": "install_line",
     "registry": "Registry",

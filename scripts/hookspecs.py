@@ -21,10 +21,10 @@ def document() -> str:
     ]
     for name, record in hookspecs.HOOKS.items():
         first = (inspect.getdoc(getattr(hookspecs, name)) or "").splitlines()[0]
-        parts.append(f"| [`{name}`](#{name}) | `{record.__name__}` | {first} |")
+        parts.append(f"| [`{name}`](#{name}) | `{record}` | {first} |")
     for name, record in hookspecs.HOOKS.items():
         parts.append(f"\n## {name}\n")
-        parts.append(f"```python\ndef {name}() -> Iterable[{record.__name__}]\n```\n")
+        parts.append(f"```python\ndef {name}() -> Iterable[{record}]\n```\n")
         parts.append(inspect.getdoc(getattr(hookspecs, name)) or "")
         users = ", ".join(f"`{user}`" for user in users_of(name))
         parts.append(
@@ -32,7 +32,7 @@ def document() -> str:
         )
         parts.append(f"\nSince {hookspecs.SINCE[name]}. First-party users: {users}.\n")
         parts.append("Fields of the record:\n")
-        parts.append(f"> {' '.join((inspect.getdoc(record) or '').split())}")
+        parts.append(f"> {' '.join((inspect.getdoc(hookspecs.record_of(name)) or '').split())}")
     return "\n".join(parts) + "\n"
 
 

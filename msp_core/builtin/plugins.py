@@ -10,7 +10,7 @@ import attrs
 from msp_core.builtin.setup import write_atomically
 from msp_core.catalog import install_line, known_plugin
 from msp_core.discovery import Candidate, discover
-from msp_core.hookspecs import HOOKS
+from msp_core.hookspecs import HOOKS, record_of
 from msp_core.registry import BUILTIN, Registry
 from msp_core.sections import Plugins
 from msp_core.unknown import instead
@@ -115,7 +115,7 @@ async def show(
     if row is None:
         raise _unknown(id, rows, ctx.toolkit.registry)
     registry = ctx.toolkit.registry
-    offers = {hook.removeprefix("msp_"): _offered(ctx, kind, id) for hook, kind in HOOKS.items()}
+    offers = {hook.removeprefix("msp_"): _offered(ctx, record_of(hook), id) for hook in HOOKS}
     candidate = registry.candidates.get(id)
     return PluginDetail(
         id=id,

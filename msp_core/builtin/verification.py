@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import attrs
 
 from msp_core.builtin.authoring import require_kit
-from msp_core.hookspecs import HOOKS
+from msp_core.hookspecs import HOOKS, record_of
 from msp_core.v1 import (
     Adapter,
     Check,
@@ -103,7 +103,7 @@ def _cases(id: str) -> tuple[str, tuple[str, ...], list[Case]]:
     registry = registry_for(id)
     registry.load_all()
     offered: dict[type[Any], list[Any]] = {}
-    for kind in HOOKS.values():
+    for kind in map(record_of, HOOKS):
         records: tuple[Any, ...] = registry.records(kind)
         offered[kind] = [one for one in records if registry.plugin_of(one) == id]
     untried: list[Case] = []

@@ -84,7 +84,7 @@ def cannot_run_commands(patch: Any) -> None:
 
 @caught_by("what_it_offers_is_what_it_implements")
 def does_not_say_what_it_can(patch: Any) -> None:
-    from msp_core.records import Adapter
+    from msp_core.adapters import Adapter
 
     real = Adapter.__init__
 

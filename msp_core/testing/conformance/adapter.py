@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import pytest
 from attrs import define
 
+from msp_core.checks import FactQuery, Mode, Source, Target
 from msp_core.context import Context
 from msp_core.facts import Missing, Observation, ProbeFacts
 from msp_core.model import Device
-from msp_core.records import FactQuery, Mode, Source, Target
 from msp_core.testing.conformance.backend import RmmBackend
 from msp_core.testing.conformance.machine import MachineBackend, open_machine
 from msp_core.testing.conformance.plugin import PluginConformance

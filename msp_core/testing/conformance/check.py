@@ -11,7 +11,7 @@ import attrs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from msp_core.records import AnyOf, Check, Previous
+from msp_core.checks import AnyOf, Check, Previous
 from msp_core.results import Verdict
 from msp_core.status import Status
 from msp_core.structure import plain

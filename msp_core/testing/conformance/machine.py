@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Protocol
 import pytest
 from attrs import define
 
+from msp_core.adapters import Adapter
+from msp_core.checks import Target
 from msp_core.context import Context, Planned
 from msp_core.errors import MspError, NotSupported, PermissionDenied
 from msp_core.model import Device
 from msp_core.protocols import Probes, RunsCommands
-from msp_core.records import Adapter, Target
 from msp_core.testing.conformance.plugin import PluginConformance
 from msp_core.testing.conformance.rig import INSTANCE, Records, everything_logged, subject
 from msp_core.testing.door import open_door

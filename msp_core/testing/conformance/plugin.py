@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import attrs
 
 from msp_core.discovery import Candidate, slug
-from msp_core.hookspecs import HOOKS
+from msp_core.hookspecs import HOOKS, record_of
 from msp_core.records import Doc, Settings, Tool
 from msp_core.registry import Registry
 from msp_core.testing.subject import registry_for
@@ -168,7 +168,7 @@ class PluginConformance:
 
     def _records(self) -> Iterator[Any]:
         registry = self._loaded()
-        for kind in HOOKS.values():
+        for kind in map(record_of, HOOKS):
             offered: tuple[Any, ...] = registry.records(kind)
             for record in offered:
                 if registry.plugin_of(record) == self.plugin:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from msp_core.checks import FactQuery, Granularity, Source
 from msp_core.facts import Missing, Observation
-from msp_core.records import FactQuery, Granularity, Source
 from msp_core.testing.conformance.adapter import Asked, SourceConformance
 from msp_core.testing.conformance.rig import Rig
 from msp_core.testing.vendor import Reply, Request

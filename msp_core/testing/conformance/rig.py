@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from attrs import Factory, define
 
+from msp_core.adapters import Adapter
+from msp_core.checks import FactQuery, Target
 from msp_core.context import Context
 from msp_core.errors import MspError
 from msp_core.model import Device
-from msp_core.records import Adapter, FactQuery, Target
 from msp_core.testing.clock import FixedClock
 from msp_core.testing.conformance.backend import RmmBackend
 from msp_core.testing.subject import toolkit_for

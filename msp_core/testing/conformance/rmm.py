@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from msp_core.records import Adapter
+from msp_core.adapters import Adapter
 from msp_core.testing.conformance.backend import RmmBackend
 from msp_core.testing.conformance.rig import Rig, open_rig
 from msp_core.testing.conformance.rmm_items import ItemCases
