@@ -172,7 +172,7 @@ def _common(tool: Tool) -> list[TyperOption]:
     return made
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Run:
     """One run of a command: words to arguments, the call, the result or the error printed."""
 

@@ -56,7 +56,7 @@ class NoProgress:
         """Do nothing."""
 
 
-@define(kw_only=True)
+@define(kw_only=True, eq=False, repr=False)
 class Context:
     """One call. Made by `Toolkit.context`; handed to tools, sources and adapters, and never kept by them."""
 

@@ -107,14 +107,15 @@ def _pattern() -> tuple[tuple[str, ...], re.Pattern[str]]:
     return values, re.compile("|".join(map(re.escape, values)))
 
 
-_BY_KEY = re.compile(
+# Compiled by `re` when the first text needs them
+_BY_KEY = (
     r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|passphrase)[\"']?\s*[=:]\s*[\"']?"
     r"(?:(?:bearer|basic)\s+)?)(?!(?:env|file|keyring|vault):|(?:expected|unknown|there)\s)([^\s\"',;&]{4,})"
 )
 """References are no secrets, and neither are the words that say what is wrong with the option of this name."""
 _STEMS = ("pass", "secret", "token", "key", "author")
 """One of them is in whatever `_BY_KEY` finds. None has an i, which Unicode folds in several ways."""
-_IN_URL = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
+_IN_URL = r"(?<=://)([^/\s:@]*):([^/\s@]+)@"
 
 
 def mask_known(text: str) -> str:
@@ -128,11 +129,11 @@ def mask(text: str) -> str:
     """Replace every known secret value, and what looks like one by its key; for logs and errors."""
     text = mask_known(text)
     if "://" in text:
-        text = _IN_URL.sub(rf"\1:{MASK}@", text)
+        text = re.sub(_IN_URL, rf"\1:{MASK}@", text)
     folded = text.casefold()
     if not any(stem in folded for stem in _STEMS):
         return text
-    return _BY_KEY.sub(lambda match: match[1] + MASK, text)
+    return re.sub(_BY_KEY, lambda match: match[1] + MASK, text)
 
 
 def mask_data(value: Any, mask_text: Callable[[str], str] = mask) -> Any:

@@ -12,7 +12,7 @@ _MINUTE = 60.0
 _MOST_BUCKETS = 10_000
 
 
-@define
+@define(eq=False, repr=False)
 class _Bucket:
     left: float
     at: float

@@ -1,6 +1,6 @@
 """Which RMM is meant where none is named."""
 
-from msp_core.v1 import ConfigError, Role, Toolkit
+from msp_core.v1 import ConfigError, Toolkit
 
 
 def default_rmm(toolkit: Toolkit) -> str | None:
@@ -10,7 +10,7 @@ def default_rmm(toolkit: Toolkit) -> str | None:
     names none.
     """
     configured = toolkit.config.instances(toolkit.registry)  # of those built in none is an RMM
-    names = [one.name for one in configured if one.adapter.role is Role.RMM]
+    names = [one.name for one in configured if one.adapter.role == "rmm"]
     if "rmm" in names:
         return "rmm"
     if toolkit.config.data.get("inventory"):
