@@ -44,9 +44,12 @@ class Environ:
             if not name.startswith("MSP_") or "__" not in name:
                 continue
             section, *keys = name.removeprefix("MSP_").lower().split("__")
-            place = found.setdefault(section, {})
+            place: Any = found.setdefault(section, {})
             for key in keys[:-1]:
-                place = place.setdefault(key, {})
+                place = place.setdefault(key, {}) if isinstance(place, dict) else None
+            if not isinstance(place, dict) or isinstance(place.get(keys[-1]), dict):
+                message = f"The variable {name} contradicts another: one makes a table of what is a value in the other."
+                raise ConfigError(message, suggestion="Unset one of them.")
             place[keys[-1]] = parse_value(text)
         return found
 

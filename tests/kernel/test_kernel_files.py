@@ -30,6 +30,16 @@ def test_an_empty_variable_counts_as_unset(tmp_path: Path) -> None:
     assert environ.file_names() >= {"A", "B", "MSP_CREDENTIALS"}
 
 
+@pytest.mark.parametrize("names", [("MSP_A__B", "MSP_A__B__C"), ("MSP_A__B__C", "MSP_A__B")])
+def test_variables_that_contradict_each_other_are_named(names: tuple[str, str]) -> None:
+    """A value cannot be a table as well, in whichever order they come."""
+    with pytest.raises(ConfigError, match=f"{names[1]} contradicts"):
+        Environ(dict.fromkeys(names, "1")).options()
+    assert Environ({"MSP_A__B__C": "1", "MSP_A__B__D": "x"}).options() == {
+        "a": {"b": {"c": 1, "d": "x"}}
+    }
+
+
 def test_a_folder_in_place_of_dotenv_is_an_error_with_its_path(tmp_path: Path) -> None:
     """What is there but cannot be read is not taken for absent."""
     (tmp_path / ".env").mkdir()
