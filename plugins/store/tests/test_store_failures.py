@@ -280,6 +280,9 @@ async def test_a_file_that_vanishes_is_not_made_again(tmp_path):
     path, mark = tmp_path / "x.db", tmp_path / "mark"
     target = SqliteTarget(path=path, mark=mark)
     records = [Migrations(id="store", package="msp_store.migrations")]
+    before = DatabaseStore(SqliteTarget(path=path), records)  # as versions without the mark made it
+    await before.open()
+    await before.aclose()
     store = DatabaseStore(target, records)
     await store.write(lambda tx: tx.emit("a", {}))
     kept = path.rename(tmp_path / "kept.db")

@@ -115,6 +115,7 @@ class DatabaseStore:
     async def _open(self) -> None:
         if not self._ready and await self.pending():
             await self.upgrade()
+        self.target.remember()
         self._ready = True
 
     async def upgrade(self, *, anew: bool = False) -> tuple[Upgrade, ...]:
@@ -126,8 +127,6 @@ class DatabaseStore:
         for step in self.ledger.steps:
             if await self.write_raw(partial(self.ledger.apply, step)):
                 self._taken.append(step)
-        if self._taken:
-            self.target.remember()
         return tuple(self._taken)
 
     async def pending(self) -> tuple[Upgrade, ...]:
