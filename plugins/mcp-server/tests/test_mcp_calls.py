@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import jsonschema
+import mcp_types as types
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
@@ -40,7 +41,11 @@ async def test_every_tool_that_reads_fits_its_schema(desk: Desk, agent: Agent) -
         "door_wait": {"seconds": 0.01},
         "door_look": {},
     }
-    async with agent(desk) as client:
+
+    async def decline(_ctx: Any, _params: Any) -> types.ElicitResult:
+        return types.ElicitResult(action="decline")
+
+    async with agent(desk, elicitation_callback=decline) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         for name, tool in tools.items():
             reads = tool.annotations is not None and tool.annotations.read_only_hint

@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 
 from msp_mcp_server import talk, waiting
 from msp_mcp_server.desk import Desk
+from msp_mcp_server.hygiene import safe
 from msp_mcp_server.server import build
 
 pytestmark = [pytest.mark.anyio]
@@ -70,6 +71,22 @@ async def test_nobody_to_ask(desk: Desk, agent: Agent, era: str) -> None:
                 await client.call_tool("door_choose", {})
             assert caught.value.error.code == types.MISSING_REQUIRED_CLIENT_CAPABILITY
             assert caught.value.error.data["requiredCapabilities"] == {"elicitation": {}}
+
+
+async def test_what_is_sent_holds_no_secret() -> None:
+    """Texts of questions, messages and content are masked and cleaned; names of fields and pictures are kept."""
+    sent = safe(
+        {
+            "text": "password=hunter2hunter2 <b>x</b>\u202e",
+            "data": "token=aaaaaaaaaaaa",
+            "properties": {"password": {"type": "string"}},
+        }
+    )
+    assert sent == {
+        "text": "password=******** x",
+        "data": "token=aaaaaaaaaaaa",
+        "properties": {"password": {"type": "string"}},
+    }
 
 
 async def test_a_change_asks_nothing(desk: Desk, agent: Agent) -> None:

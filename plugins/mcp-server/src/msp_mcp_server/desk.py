@@ -29,7 +29,6 @@ from msp_core.v1 import (
     Toolkit,
     UnknownPlugin,
     call_of,
-    mask_data,
     refuse,
 )
 from msp_mcp_server.catalog import Catalog, Offered
@@ -104,8 +103,8 @@ class Desk:
             progress=line,
         )
         if line is not None:
-            ctx.on_message = lambda text: line.say("info", str(mask_data(text)))
-            ctx.on_warning = lambda text: line.say("warning", str(mask_data(text)))
+            ctx.on_message = lambda text: line.say("info", text)
+            ctx.on_warning = lambda text: line.say("warning", text)
             if asks:
                 ctx.agent = ctx.asker = line
         return ctx

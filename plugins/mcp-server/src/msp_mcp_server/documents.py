@@ -22,7 +22,7 @@ from msp_core.v1 import (
 )
 from msp_mcp_server.catalog import may_use
 from msp_mcp_server.desk import Desk
-from msp_mcp_server.hygiene import clean, cleaned
+from msp_mcp_server.hygiene import clean, cleaned, safe
 from msp_mcp_server.talk import NobodyToAsk, Request, Talk, Undeclared, lacking
 from msp_mcp_server.waiting import Conversations, caller_of
 
@@ -140,7 +140,7 @@ class Documents:
         if isinstance(said, types.InputRequiredResult):
             return said
         messages = (
-            [{"role": "user", "content": {"type": "text", "text": said}}]
+            [{"role": "user", "content": {"type": "text", "text": str(mask_data(said))}}]
             if isinstance(said, str)
             else said
         )
@@ -168,7 +168,7 @@ class Documents:
                 made = await invoke(tool, {"argument": argument, "value": value}, context)
             except MspError as error:
                 raise _fault(error) from None
-            found = [clean(str(mask_data(word))) for word in made]
+            found = [safe(str(word)) for word in made]
         return types.CompleteResult(
             completion=types.Completion(
                 values=found[:_MOST_COMPLETIONS],
@@ -205,10 +205,12 @@ def _contents(
     if isinstance(result, bytes):
         blob = base64.b64encode(result).decode()
         return types.BlobResourceContents(uri=uri, mime_type=one.mime_type, blob=blob)
-    if not isinstance(result, str):
+    if isinstance(result, str):
+        text = safe(result)
+    else:
         data = cleaned(mask_data(plain(result)))
-        result = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return types.TextResourceContents(uri=uri, mime_type=one.mime_type, text=clean(result))
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return types.TextResourceContents(uri=uri, mime_type=one.mime_type, text=text)
 
 
 def _fault(error: MspError, **data: Any) -> MCPError:

@@ -85,6 +85,19 @@ def cleaned(value: Any) -> Any:
     return value
 
 
+def safe(value: Any) -> Any:
+    """Return something in the protocol's shape with its texts masked and cleaned; names and base64 stay as they are."""
+    if isinstance(value, str):
+        return clean(str(mask_data(value)))
+    if isinstance(value, Mapping):
+        return {
+            str(key): item if key in ("data", "blob") else safe(item) for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [safe(item) for item in value]
+    return value
+
+
 _HOLDING = (str, list, dict)
 
 

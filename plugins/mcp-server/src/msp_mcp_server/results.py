@@ -24,7 +24,7 @@ from msp_core.v1 import (
     render,
 )
 from msp_mcp_server.catalog import Offered
-from msp_mcp_server.hygiene import UNTRUSTED, clean, cleaned, is_harmless, untrusted_fields
+from msp_mcp_server.hygiene import UNTRUSTED, clean, cleaned, is_harmless, safe, untrusted_fields
 from msp_mcp_server.pages import Page
 
 LONGEST_TEXT = 25_000
@@ -99,7 +99,7 @@ def whole_reply(one: Offered, result: Any, notes: Sequence[str], zone: ZoneInfo)
 
 def content_reply(result: McpResult) -> Reply:
     """Return the content a tool made itself: its texts cleaned and masked, its pictures as they are."""
-    return Reply(text="", content=[_block(block) for block in result.content])
+    return Reply(text="", content=[safe(block) for block in result.content])
 
 
 def plan_reply(one: Offered, proposal: Proposal, planned: Sequence[Planned]) -> Reply:
@@ -116,18 +116,6 @@ def plan_reply(one: Offered, proposal: Proposal, planned: Sequence[Planned]) -> 
         f'To do it, make the same call with "plan": "{proposal.id}" before {plan["expires_at"]}.'
     )
     return _reply(one, {"plan": plan}, text)
-
-
-def _block(value: Any) -> Any:
-    """Clean a content block; what is base64 has nothing to clean, and may look like a secret."""
-    if isinstance(value, Mapping):
-        return {
-            str(key): item if key in ("data", "blob") else _block(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_block(item) for item in value]
-    return clean(str(mask_data(value))) if isinstance(value, str) else value
 
 
 def _reply(one: Offered, data: dict[str, Any], text: str) -> Reply:

@@ -21,7 +21,7 @@ from msp_core.v1 import (
     NotSupported,
     Question,
 )
-from msp_mcp_server.hygiene import clean
+from msp_mcp_server.hygiene import clean, safe
 
 log = logging.getLogger(__name__)
 Request = ServerRequestContext[Any, Any]
@@ -68,7 +68,7 @@ class NobodyToAsk(ConfirmationRequired):
 
     def __init__(self, question: Question) -> None:
         super().__init__(
-            f"The agent cannot ask its person: {clean(question.text)}",
+            f"The agent cannot ask its person: {question.text}",
             suggestion="Use an agent that can (elicitation), or the command line.",
         )
 
@@ -202,7 +202,7 @@ class Talk:
             "properties": {name: dict(one) for name, one in question.fields.items()},
             "required": list(question.required),
         }
-        params = {"message": clean(question.text), "requestedSchema": schema}
+        params = {"message": question.text, "requestedSchema": schema}
         asked = {question.key: AgentRequest(method=_ELICIT, params=params)}
         said = (await self._put(asked, early=True))[question.key]
         return (said.get("content") or {}) if said.get("action") == "accept" else None
@@ -271,7 +271,7 @@ class Talk:
             if level not in self._wanted(request):
                 continue
             params = types.LoggingMessageNotificationParams(
-                level=level, data=clean(text), logger="msp-toolkit"
+                level=level, data=safe(text), logger="msp-toolkit"
             )
             try:
                 await request.session.send_notification(
@@ -306,7 +306,7 @@ def lacking(error: Undeclared | NobodyToAsk) -> MCPError:
 def _request(one: AgentRequest) -> Any:
     kind, _ = _RESULTS[one.method]
     try:
-        return kind.model_validate({"method": one.method, "params": dict(one.params)})
+        return kind.model_validate({"method": one.method, "params": safe(one.params)})
     except ValidationError as error:
         raise InvalidParameters(
             f"{one.method} cannot be asked like this: {error.errors()[0]['msg']}",
