@@ -402,6 +402,8 @@ def _problems(error: BaseException, path: str) -> Iterable[Problem]:
             yield from _problems(inner, path)
     elif isinstance(error, KeyError):
         yield Problem(_join(path, str(error.args[0])), "missing")
+    elif isinstance(error, AttributeError | TypeError) and len(error.args) == 1:
+        yield Problem(path, "expected a table")  # cattrs takes it for one without a look
     else:
         # attrs' validators put the attribute behind the message, or its name in front
         attribute = getattr(error.args[1], "name", "") if len(error.args) > 1 else ""

@@ -1,6 +1,6 @@
 """Two ways from plain data to typed values, the quick one and cattrs, that must never differ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -85,3 +85,27 @@ def test_what_is_refused_names_its_place(name: str) -> None:
     with pytest.raises(Unstructurable) as caught:
         structure({name: "certainly not"}, Outer, "section")
     assert [problem.path for problem in caught.value.problems] == [f"section.{name}"]
+
+
+@frozen(kw_only=True)
+class Tables:
+    """Options that are tables."""
+
+    limits: Mapping[str, Any] = field(factory=dict)
+    tiers: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+    actors: Mapping[str, Inner] = field(factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        ({"limits": 5}, "x.limits"),
+        ({"tiers": {"gold": 5}}, "x.tiers.gold"),
+        ({"actors": {"me": 5}}, "x.actors.me"),
+    ],
+)
+def test_what_is_no_table_is_told_in_words(data: dict[str, Any], path: str) -> None:
+    """Not in those of the library that found out."""
+    with pytest.raises(Unstructurable) as caught:
+        structure(data, Tables, "x")
+    assert [(one.path, one.reason) for one in caught.value.problems] == [(path, "expected a table")]
