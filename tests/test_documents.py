@@ -29,11 +29,13 @@ SHOWN = {"text", "powershell"}  # output, and what runs on a client's machine
 JUDGING = re.compile(r"\b(health check|health status|doctor|config check|credential check)\b(?!s)")
 # These take their time: they install plugins, start simulators or wait for servers
 SLOW = (
-    "examples/acme-",
     "docs/getting-started.md",
-    "docs/plugins.md",
     "docs/guides/",
     "docs/mcp.md",
+    "docs/plugins.md",
+    "examples/",
+    "plugin_template/",
+    "plugins/mcp-server/",
 )
 # What a reader sees at the end of an example: the plugin does something
 SEEN = {
