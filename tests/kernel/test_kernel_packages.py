@@ -96,3 +96,30 @@ def test_doctor_shows_them(site: Path, tmp_path: Path) -> None:
     done = run_cli("doctor", "--json", cwd=tmp_path)
     assert done.code == 2
     assert "needs no-such-thing>=1, and it is not installed" in done.out
+
+
+def test_a_requirement_of_the_kernel_that_is_gone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What some plugin's installation took away from the kernel is found as well."""
+    import importlib_metadata
+
+    real = importlib_metadata.distribution
+
+    def without_tomli_w(name: str) -> importlib_metadata.Distribution:
+        if name == "tomli-w":
+            raise importlib_metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr("importlib_metadata.distribution", without_tomli_w)
+    out = run_cli("doctor", "--json", cwd=tmp_path).out
+    assert "(msp-core" in out
+    assert "needs tomli-w" in out
+
+
+def test_two_plugins_that_need_different_versions_cannot_both_have_theirs(site: Path) -> None:
+    """Of requirements that contradict each other the one that is not met is named."""
+    metadata(site, "good", "Requires-Dist: attrs>=20")
+    install(site, "old", GOOD_TOOL, needs=("attrs<20",))
+    (found,) = unmet(discover(path=[str(site)])[0])
+    assert "old (msp-old 1.0) needs attrs<20" in found.message
