@@ -1,0 +1,210 @@
+"""Real keys over HTTP: every tool by every kind of key, and more calls than the limit lets through."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import httpx2
+import pytest
+
+from msp_core.v1 import Effect, Surface, Toolkit
+from msp_mcp_server.desk import Desk
+from msp_mcp_server.http import serve
+
+pytestmark = [pytest.mark.anyio]
+OURS, THEIRS = "acme-corp", "birchwood-dental"
+MARKS = ("birchwood", "cascade", "delta")
+LEVELS = {"read": Effect.RECORD, **{one.name.lower(): one for one in Effect}}
+KINDS: dict[str, dict[str, Any]] = {
+    "read": {"allow": "read"},
+    "record": {"allow": "record"},
+    "change": {"allow": "change"},
+    "destroy": {"allow": "destroy"},
+    "one client": {"allow": "destroy", "clients": [OURS]},
+    "one client, read": {"allow": "read", "clients": [OURS]},
+    "clients only": {"allow": "destroy", "tools": ["client.*"]},
+}
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+def arguments_for(name: str, client: str) -> dict[str, Any]:
+    """Return arguments that name a client wherever a tool takes one; a tool that is not here has to be added."""
+    device = f"{client}/{client.split('-')[0]}-dc01"
+    whole = {"client_id": client}
+    return {
+        "alert_ack": {"alert": "999999"},
+        "alert_list": whole,
+        "alert_resolve": {"alert": "999999"},
+        "alert_show": {"alert": "1" if client == OURS else "999999"},
+        "client_add": {"name": f"New {client}"},
+        "client_list": {"search": client},
+        "client_show": whole,
+        "client_update": {**whole, "notes": "x"},
+        "device_deploy_agent": whole,
+        "device_exec": {"device": device, "command": ["hostname"]},
+        "device_list": whole,
+        "device_show": {"device": device},
+        "health_check": {**whole, "check_types": ["disk"]},
+        "health_checks": {},
+        "health_history": whole,
+        "health_status": whole,
+        "door_choose": {},
+        "door_crash": {},
+        "door_demolish": {"door_id": f"{client}/a"},
+        "door_look": {},
+        "door_note": {"text": "x"},
+        "door_open": {"doors": [f"{client}/a"]},
+        "door_repaint": {},
+        "door_secret": {},
+        "door_wait": {"seconds": 0.001},
+    }[name]
+
+
+class Caller:
+    """Calls tools over HTTP with one key."""
+
+    def __init__(self, http: httpx2.AsyncClient, url: str, text: str) -> None:
+        self._http, self._url = http, url
+        self._headers = {
+            "authorization": f"Bearer {text}",
+            "accept": "application/json, text/event-stream",
+            "mcp-protocol-version": "2026-07-28",
+        }
+
+    async def post(self, method: str, name: str = "", **params: Any) -> dict[str, Any]:
+        """Send a request and return the answer."""
+        named = {"name": name} if name else {}
+        body = {"jsonrpc": "2.0", "id": 1, "method": method}
+        headers = {**self._headers, "mcp-method": method, **({"mcp-name": name} if name else {})}
+        answer = await self._http.post(
+            self._url,
+            json={**body, "params": {**named, **params, "_meta": META}},
+            headers=headers,
+        )
+        text = answer.text
+        if "event-stream" in answer.headers["content-type"]:
+            text = [line for line in text.splitlines() if line.startswith("data:")][-1][5:]
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    async def tool(self, name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Call a tool; return the code of its error, empty where there is none, and what was said."""
+        answer = await self.post("tools/call", name, arguments=arguments)
+        if "error" in answer:
+            return "UNKNOWN_TOOL" if "Unknown tool" in str(answer) else "PROTOCOL", answer
+        result = answer["result"]
+        if not result.get("isError"):
+            return "", result
+        return json.loads(result["content"][0]["text"])["error"]["code"], result
+
+
+@asynccontextmanager
+async def served(desk: Desk) -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
+    """Serve a desk on this machine."""
+    started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(desk, "127.0.0.1", 0, started=started.set_result))
+    try:
+        async with httpx2.AsyncClient(timeout=60) as http:
+            yield http, await asyncio.wait_for(started, 30)
+    finally:
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+
+
+async def key_of(toolkit: Toolkit, name: str, **scope: Any) -> str:
+    """Make a key and return its text."""
+    ctx = toolkit.context(surface=Surface.CLI)
+    return str((await toolkit.call("key.create", {"name": name, **scope}, ctx=ctx)).text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("kind", list(KINDS))
+async def test_no_key_does_more_than_it_may_over_http(
+    open_desk: Callable[..., Any], done: list[str], kind: str, read_only: bool
+) -> None:
+    """Tools beyond a key do not exist for it; other clients neither; nothing is changed without a plan or a person."""
+    desk = await open_desk(mcp={"read_only": read_only})
+    scope = KINDS[kind]
+    most = LEVELS[scope["allow"]]
+    if read_only or scope["allow"] == "read":
+        most = Effect.RECORD
+    tried = 0
+    async with served(desk) as (http, url):
+        caller = Caller(http, url, await key_of(desk.toolkit, kind, **scope))
+        before = (await desk.toolkit.call("client.list")).total
+        answer = await caller.post("tools/list")
+        listed = {one["name"] for one in answer["result"]["tools"]}
+        for one in desk.catalog.all():
+            named = "tools" not in scope or one.tool.name.startswith("client.")
+            assert (one.name in listed) == (named and one.tool.effect <= most), one.name
+            for client in (OURS, THEIRS):
+                given = arguments_for(one.name, client)
+                code, result = await caller.tool(one.name, given)
+                tried += 1
+                what = (one.name, client, code, result)
+                if one.name not in listed:
+                    assert code == "UNKNOWN_TOOL", what
+                    continue
+                assert code != "UNKNOWN_TOOL", what
+                assert code != "PERMISSION_DENIED" or one.name == "client_add", what
+                if "clients" not in scope:
+                    continue
+                said = json.dumps(result, default=str)
+                for word in sorted({client, *map(str, given.values())}, key=len, reverse=True):
+                    said = said.replace(word, "")
+                if client == THEIRS:
+                    if "client_id" in given or "device" in given:
+                        assert code.endswith("_NOT_FOUND") or code == "INVALID_PARAMETERS", what
+                    said = said.replace("birchwood", "")
+                assert not any(mark in said.lower() for mark in MARKS), what
+        after = (await desk.toolkit.call("client.list")).total
+    assert tried == 2 * len(desk.catalog.all())
+    assert done == []
+    if most < Effect.RECORD or read_only or scope["allow"] == "read":
+        assert after == before
+
+
+@pytest.mark.slow
+async def test_ten_thousand_calls_against_the_limit(open_desk: Callable[..., Any]) -> None:
+    """What the limit allows is answered, and every call beyond it told when to return; all of them are in the trail."""
+    limit, calls, at_once = 600, 10_000, 16
+    desk = await open_desk(access={"rate_limits": {"read": limit}})
+    counted: Counter[str] = Counter()
+    waits: list[float] = []
+    left = iter(range(calls))
+    async with served(desk) as (http, url):
+        caller = Caller(http, url, await key_of(desk.toolkit, "busy"))
+        other = Caller(http, url, await key_of(desk.toolkit, "other"))
+
+        async def work() -> None:
+            for _ in left:
+                code, result = await caller.tool("door_look", {})
+                counted[code] += 1
+                if code:
+                    error = json.loads(result["content"][0]["text"])["error"]
+                    waits.append(error["details"]["retry_after_s"])
+
+        began = time.monotonic()
+        await asyncio.gather(*(work() for _ in range(at_once)))
+        refilled = (time.monotonic() - began) * limit / 60
+        assert (await other.tool("door_look", {}))[0] == ""
+    assert counted[""] + counted["RATE_LIMIT_EXCEEDED"] == calls == counted.total()
+    assert limit <= counted[""] <= limit + refilled + 1
+    assert all(0 < wait <= 60 / limit + 0.1 for wait in waits)
+    ctx = desk.toolkit.context(surface=Surface.CLI)
+    rows = await desk.toolkit.call("audit.list", {"tool": "door.look", "limit": 20_000}, ctx=ctx)
+    outcomes = Counter((row.outcome, row.error_code) for row in rows.items)
+    assert outcomes[("ok", "")] == counted[""] + 1
+    assert outcomes[("refused", "RATE_LIMIT_EXCEEDED")] == counted["RATE_LIMIT_EXCEEDED"]
+    proof = await desk.toolkit.call("audit.verify", ctx=ctx)
+    assert proof.problems == ()
