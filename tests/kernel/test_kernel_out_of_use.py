@@ -103,7 +103,7 @@ def test_a_plugin_that_breaks_every_change_can_be_taken_out(
     cli: Callable[..., Done], site: Path
 ) -> None:
     """Access control whose tables are gone stops changes, but not `plugin disable`, nor the way back."""
-    install(site, "access", GUARD)
+    install(site, "access", GUARD, distribution="access")
     assert "The tables of access are not there." in cli("credential", "set", "a", "b").err
     done = cli("plugin", "disable", "access")
     assert (done.code, done.out) == (0, "access is disabled.\n")
@@ -115,14 +115,14 @@ def test_access_control_that_cannot_be_loaded_can_be_taken_out(
     cli: Callable[..., Done], site: Path
 ) -> None:
     """It stops changes so that nobody is free by breaking it; the local user may still take it out."""
-    install(site, "access", BROKEN)
+    install(site, "access", BROKEN, distribution="access")
     assert "failed to load" in cli("credential", "set", "a", "b").err
     assert cli("plugin", "disable", "access").out == "access is disabled.\n"
 
 
 def test_a_mistake_is_answered_as_ever(cli: Callable[..., Done], site: Path) -> None:
     """An unknown id is not blamed on the audit trail."""
-    install(site, "access", GUARD)
+    install(site, "access", GUARD, distribution="access")
     done = cli("plugin", "disable", "god")
     assert done.code == 1
     assert "audit" not in done.err
