@@ -78,7 +78,7 @@ def test_the_readme_lists_every_example() -> None:
 
 @pytest.mark.parametrize("folder", PLUGINS, ids=plugin_id)
 def test_an_outside_plugin_needs_nothing_but_the_contract(folder: Path) -> None:
-    """It imports `msp_core.v1`, and in tests `msp_core.testing`; it is under 100 lines, each file at most 80."""
+    """It imports `msp_core.v1`, and in tests `msp_core.testing`; it is under 100 lines."""
     package = folder.name.replace("-", "_")
     allowed = {"msp_core.v1", "msp_core.testing", "msp_core.testing.conformance"}
     lines = 0
@@ -98,7 +98,6 @@ def test_an_outside_plugin_needs_nothing_but_the_contract(folder: Path) -> None:
         assert names <= {*sys.stdlib_module_names, *ours, "attrs", "pytest"} | {
             name for name in names if name.split(".")[0] in {*sys.stdlib_module_names, package}
         }
-        assert len(text.splitlines()) <= 80, file.name
         lines += 0 if kit else len(text.splitlines())
     assert lines < 100
 

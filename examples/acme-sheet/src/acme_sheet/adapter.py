@@ -29,8 +29,6 @@ class Settings:
 
 
 class Sheet:
-    """Reads the file each time it is asked."""
-
     def __init__(self, env: AdapterEnv) -> None:
         self.file: Path = env.settings.file
 
