@@ -29,6 +29,7 @@ from msp_core.v1 import (
     Toolkit,
     UnknownPlugin,
     call_of,
+    invoke,
     refuse,
 )
 from msp_mcp_server.catalog import Catalog, Offered
@@ -166,7 +167,7 @@ class Desk:
                 return planned
             plan = planned
         ctx.plan = plan
-        result = await self.toolkit.call(one.tool.name, rest, ctx=ctx)
+        result = await invoke(one.tool, rest, ctx)
         return self._reply(one, page, result, ctx)
 
     def _checked(self, one: Offered, arguments: Mapping[str, Any], plan: Any) -> Page | None:
