@@ -48,6 +48,8 @@ def arguments_for(name: str, client: str) -> dict[str, Any]:
         "door_look": {},
         "door_secret": {},
         "door_crash": {},
+        "door_choose": {},
+        "door_repaint": {},
     }
     return known.get(name, {"client_id": client})
 
