@@ -1,8 +1,8 @@
 """The MCP server against the same SDK's bare low-level server: start, a trivial call, a list of clients.
 
 Ours authorises, limits, structures, checks, cleans and (but for `without audit`) commits a row of the audit trail
-before each answer, and over HTTP looks up a key. The bare server does none of that. A row of a call that only reads does
-not wait for the disk: it survives the end of the process, and a power cut takes at most the last second.
+before each answer, and over HTTP looks up a key. The bare server does none of that. A row of a call that only reads
+does not wait for the disk: it survives the end of the process, and a power cut takes at most the last second.
 """
 
 import json
