@@ -43,12 +43,25 @@ def msp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("probes.allowed=perhaps", "true or false"),
         ('health.checks=["dsik"]', "'disk'"),
         ("health.checks=disk", "list of checks"),
+        ("health.disk_percent=abc", "disk_percent: 'abc' is not a number"),
+        ("health.devices.srv-1.disk_percent=abc", "acme/srv-1: disk_percent: 'abc' is not a n"),
+        ("health=80", "'health.disk_percent'"),
     ],
 )
 def test_a_wrong_setting_is_refused(msp: Msp, given: str, says: str) -> None:
     """A misspelt key or a value that is none changes nothing, and the nearest right one is named."""
     _, err = msp("client", "config", "acme", "--set", given, code=64)
     assert says in err
+    assert json.loads(msp("client", "config", "acme", "--json")[0])["values"] == {}
+
+
+def test_every_device_named_is_judged(msp: Msp) -> None:
+    """A right limit of the same check elsewhere does not cover a wrong one of a device."""
+    words = (
+        *("--set", "health.devices.srv-1.disk_percent=abc"),
+        *("--set", "health.disk_percent=70", "--set", "health.devices.srv-2.disk_percent=60"),
+    )
+    assert "acme/srv-1: disk_percent: 'abc'" in msp("client", "config", "acme", *words, code=64)[1]
     assert json.loads(msp("client", "config", "acme", "--json")[0])["values"] == {}
 
 
@@ -88,5 +101,8 @@ def test_an_import_judges_settings_too(msp: Msp, tmp_path: Path) -> None:
     assert "line 2" in err
     assert "'health.disk.critical_percent'" in err
     assert json.loads(msp("client", "list", "--json")[0])["total"] == 1
+    wrong = {"health.devices.srv.disk_percent": "abc", "health.disk_percent": 70}
+    (tmp_path / "in.json").write_text(json.dumps([{"name": "Three", "settings": wrong}]))
+    assert "'abc' is not a number" in msp("client", "import", "in.json", code=64)[1]
     (tmp_path / "in.json").write_text(json.dumps(rows[:1]))
     assert "pip install msp-check-cpu" in msp("client", "import", "in.json")[1]

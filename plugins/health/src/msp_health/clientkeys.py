@@ -38,7 +38,7 @@ class ClientKeys:
     ) -> tuple[str, ...]:
         """Refuse limits that no check has, values that are none, and limits that do not fit together."""
         warnings: list[str] = []
-        touched: dict[str, str] = {}
+        touched: set[tuple[str, str]] = set()
         for key in new:
             if key == PROBES_KEY:
                 if not isinstance(settings[key], bool):
@@ -56,8 +56,8 @@ class ClientKeys:
         self._fit(ctx, client, settings, touched)
         return tuple(warnings)
 
-    def _limit(self, key: str, value: Any, touched: dict[str, str]) -> Iterator[str]:
-        """Note which check a limit is of; yield a warning where that check is known and not installed."""
+    def _limit(self, key: str, value: Any, touched: set[tuple[str, str]]) -> Iterator[str]:
+        """Note which check and device a limit is of; yield a warning where that check is known and not installed."""
         rest, device = key.removeprefix(PREFIX), ""
         if rest.startswith(DEVICES):
             device, _, rest = rest.removeprefix(DEVICES).partition(".")
@@ -73,10 +73,14 @@ class ClientKeys:
             for name, _ in layer.values.get(check.id, ()):
                 if isinstance(name, str) and check.limits and name not in names_of(check.limits):
                     raise self._unknown(key, f"{check.id}.{name}")
-                touched[check.id] = device
+                touched.add((check.id, device))
 
     def _fit(
-        self, ctx: Context, client: Client, settings: Mapping[str, Any], touched: Mapping[str, str]
+        self,
+        ctx: Context,
+        client: Client,
+        settings: Mapping[str, Any],
+        touched: Collection[tuple[str, str]],
     ) -> None:
         if not touched:
             return
@@ -85,13 +89,13 @@ class ClientKeys:
             self._checks, thresholds=configured.thresholds, tiers=configured.tiers, call={}
         )
         limits = book.for_client(client, settings)
-        for check in self._checks:
-            if check.id in touched:
-                found = limits.get(check, f"{client.id}/{touched[check.id]}")
-                if isinstance(found, LimitsProblem):
-                    raise InvalidParameters(
-                        found.reason, suggestion=f"See: msp-toolkit health checks {client.id}"
-                    )
+        known = {check.id: check for check in self._checks}
+        for check_id, device in sorted(touched):
+            found = limits.get(known[check_id], f"{client.id}/{device}")
+            if isinstance(found, LimitsProblem):
+                raise InvalidParameters(
+                    found.reason, suggestion=f"See: msp-toolkit health checks {client.id}"
+                )
 
     def _check_list(self, key: str, value: Any) -> None:
         known = {word for check in self._checks for word in (check.id, *check.aliases)}
@@ -134,7 +138,7 @@ class ClientKeys:
         head, _, rest = key.partition(".")
         near = get_close_matches(head, ours, n=1, cutoff=_NEAR)
         if near:
-            meant = PROBES_KEY if near[0] == ours[1] else f"{near[0]}.{rest}"
+            meant = PROBES_KEY if near[0] == ours[1] else f"{near[0]}.{rest or 'disk_percent'}"
             raise InvalidParameters(
                 f"No plugin in use reads {key!r}.",
                 suggestion=f"Did you mean {meant!r}?",
