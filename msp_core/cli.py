@@ -39,6 +39,7 @@ class Session:
         self.safe_mode = safe_mode
         self.verbose = verbose
         self.overrides: dict[str, Any] = {}
+        self.words: Sequence[str] = ()
         self._toolkit: Toolkit | None = None
         self._tree: Mapping[str, Any] | None = None
         self._index: Index | None = None
@@ -80,6 +81,14 @@ class Session:
     def registry(self) -> "Registry":
         """Return the plugins that are used."""
         return self._opened()[1]
+
+    def unknown(self, error: MspError) -> int | None:
+        """Explain what kept a command that judges from starting and return its exit code; None for any other."""
+        from msp_core.unjudged import unknown
+
+        if not self.words:
+            return None
+        return unknown(error, self.words, self._found[1] if self._found else None)
 
     def toolkit(self, *, checked: bool = True) -> "Toolkit":
         """Open the toolkit; with `checked`, nothing starts on a wrong configuration."""
@@ -176,6 +185,19 @@ class Root(Branch):
 
     def children(self, ctx: Any) -> Mapping[str, Any]:
         return _session(ctx).tree()
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        _session(ctx).words = tuple(args)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MspError as error:
+            code = _session(ctx).unknown(error)
+            if code is None:
+                raise
+            return code
 
     def missing(self, ctx: Any, word: str) -> str:
         """Say which plugin would bring a command, or what else may be meant."""

@@ -208,7 +208,7 @@ class Run:
         except MspError as error:
             bar.clear()
             judging = judges(self.toolkit.registry.load(self.tool.run))
-            return _report(error, format, judging=judging)
+            return report(error, format, judging=judging)
         except (KeyboardInterrupt, asyncio.CancelledError):
             bar.clear()
             sys.stderr.write("Interrupted.\n")
@@ -383,7 +383,7 @@ def _format(values: Mapping[str, Any]) -> Format:
         raise InvalidParameters(message, suggestion=f"Choose one of {', '.join(Format)}.") from None
 
 
-def _report(error: MspError, format: Format, *, judging: bool) -> int:
+def report(error: MspError, format: Format, *, judging: bool) -> int:
     """Explain an error: to people on stderr, to programs as the same JSON every surface gives."""
     if format in (Format.JSON, Format.JSONL):
         from msp_core.secrets import mask_data
