@@ -335,7 +335,7 @@ class Health(Protocol):
         `types` are check ids or aliases (none: all). `limits_override` has the highest precedence and asks "what if":
         as in a dry run and in read-only mode everything is read and judged, nothing recorded. `resume` finishes the
         newest run that was cut short: its own selection, only what it has not recorded. Raises Conflict when another
-        run is checking the same client.
+        run is checking the same client, and NotFound when no client is of this tier and tag.
         """
         ...
 

@@ -28,6 +28,7 @@ from msp_health.api import (
     HealthRun,
     missing_note,
 )
+from msp_health.selection import select_clients
 from msp_health.views import HealthStatus, History, StatusLine
 from msp_inventory.api import Inventory
 
@@ -130,9 +131,9 @@ async def status(
         found = await clients.get(ctx, client)
         gone = await inventory.missing(ctx, [found.id])
         return _by_device(await health.status(ctx, found.id), gone)
-    listing = await clients.list(ctx, tier=tier, tag=tag)
-    ids = [one.id for one in listing.items if one.status is not ClientStatus.INACTIVE]
-    idle = [one.id for one in listing.items if one.status is ClientStatus.INACTIVE]
+    selected = await select_clients(ctx, None, tier, tag)
+    ids = [one.id for one in selected if one.status is not ClientStatus.INACTIVE]
+    idle = [one.id for one in selected if one.status is ClientStatus.INACTIVE]
     summaries = await health.statuses(ctx, ids)
     lines = [
         StatusLine(name=s.client_id, status=s.status, counts=s.counts, checked_at=s.checked_at)

@@ -1,0 +1,63 @@
+"""Which clients a sweep takes, and what is said when there is none."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from msp_core.cli import run
+
+Msp = Callable[..., tuple[str, str]]
+
+
+@pytest.fixture
+def msp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Msp:
+    """Run command lines in a workspace with two clients, and return what they printed."""
+    (tmp_path / "msp-toolkit.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str, code: int = 0) -> tuple[str, str]:
+        ended = run(words)
+        out, err = capsys.readouterr()
+        assert ended == code, (out, err)
+        return out, err
+
+    call("client", "add", "--name", "Acme", "--tier", "gold", "--tag", "hipaa")
+    call("client", "add", "--name", "Bolt", "--tag", "pci")
+    return call
+
+
+def runs(folder: Path) -> int:
+    """Count the runs that are recorded."""
+    (file,) = folder.rglob("*.db")
+    with sqlite3.connect(file) as db:
+        return int(db.execute("SELECT count(*) FROM health_runs").fetchone()[0])
+
+
+@pytest.mark.parametrize("command", ["check", "status"])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--tag", "hipa"), "with the tag 'hipa'. [NOT_FOUND]\n  Did you mean 'hipaa'? Tags of"),
+        (("--tag", "zzz"), "Tags of clients: hipaa, pci."),
+        (("--tier", "premium"), "of tier premium. [NOT_FOUND]\n  Tiers of clients: bronze, gold."),
+        (("--tier", "bronze", "--tag", "hipaa"), "of tier bronze with the tag 'hipaa'"),
+    ],
+)
+def test_a_selection_of_nobody_is_said_and_not_recorded(
+    msp: Msp, tmp_path: Path, command: str, words: tuple[str, ...], says: str
+) -> None:
+    """It is UNKNOWN, names what there is, and leaves no empty run behind."""
+    out, err = msp("health", command, *words, code=3)
+    assert out == ""
+    assert says in err
+    assert runs(tmp_path) == 0
+
+
+def test_a_selection_of_somebody_is_a_run(msp: Msp, tmp_path: Path) -> None:
+    """A tag in any case that some client has selects that one."""
+    out, _ = msp("health", "check", "--tag", "HIPAA", "--json", code=3)
+    assert json.loads(out)["clients"] == 1
+    assert runs(tmp_path) == 1
