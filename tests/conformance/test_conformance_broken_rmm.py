@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from msp_core.testing.conformance import RmmAdapterConformance
 from msp_core.testing.conformance.rig import open_rig
 from msp_core.testing.conformance.rmm import case_names
 from msp_core.testing.subject import _installed, _needs
+from msp_http.api import Token, TokenRequester
 
 sys.path.insert(0, str(Path(__file__).parent))
 import broken_rmm_manners  # noqa: F401 - adds to BROKEN
@@ -91,6 +93,24 @@ async def _passes_or_does_not_apply(acme: SimpleNamespace, case: str, folder: Pa
         await run_case(acme, case, folder)
     except pytest.skip.Exception:
         return
+
+
+@pytest.mark.parametrize("case", ["that_fails", "that_answers_a_web_page", "without_a_token"])
+async def test_a_key_that_goes_with_every_request(
+    acme: SimpleNamespace, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is a login the cases about it say what the backend lacks, and are skipped once it says so."""
+
+    async def authenticate(self: Any, http: TokenRequester) -> Token:
+        return Token(headers={"Authorization": "Bearer t1"})
+
+    monkeypatch.setattr(acme.wire.Login, "authenticate", authenticate)
+    monkeypatch.setattr(acme.simulator.Simulator, "is_login", lambda *_: False)
+    with pytest.raises(AssertionError, match="give the backend fixed_key = True"):
+        await run_case(acme, f"test_a_login_{case}", tmp_path / "silent")
+    monkeypatch.setattr(acme.simulator.Simulator, "fixed_key", True, raising=False)
+    with pytest.raises(pytest.skip.Exception, match="has no login"):
+        await run_case(acme, f"test_a_login_{case}", tmp_path / "said")
 
 
 def test_at_least_twenty_adapters_are_broken() -> None:

@@ -1,4 +1,4 @@
-"""The cases of every tool, and what an agent reads."""
+"""The cases of every tool, resource and prompt, and what an agent reads."""
 
 from pathlib import Path
 
@@ -6,15 +6,26 @@ import pytest
 from acme_runbooks.books import follow, read
 
 from msp_core.testing import toolkit_for
-from msp_core.testing.conformance import ToolConformance
+from msp_core.testing.conformance import McpConformance, ToolConformance
 from msp_core.v1 import NotFound
 
+BOOKS = str(Path(__file__).parent / "runbooks")
 
-class TestConformance(ToolConformance):
+
+class TestTools(ToolConformance):
     """What every tool must do."""
 
     plugin = "acme-runbooks"
     calls = {"acme-runbooks.list": {}}
+
+
+class TestDocuments(McpConformance):
+    """What every resource and prompt must do."""
+
+    plugin = "acme-runbooks"
+    config = {"acme_runbooks": {"folder": BOOKS}}
+    reads = {"runbook": {"name": "full-disk"}}
+    asks = {"follow-runbook": {"name": "full-disk", "client": "acme-corp"}}
 
 
 @pytest.mark.anyio

@@ -49,6 +49,8 @@ class RmmBackend(Protocol):
 
     `config` are the instance's options, with a small page size and a timeout of about a second; `secrets` its
     credentials by settings field; `url_field` the option that takes the address (empty: it speaks no HTTP).
+    A vendor without a login, whose key goes with every request, has `fixed_key = True` as well: `is_login` is then
+    never true, `expire` does nothing, and the cases about a login are skipped.
     """
 
     config: Mapping[str, Any]
