@@ -203,6 +203,7 @@ class Context:
             raise PermissionDenied(
                 message, suggestion="Run it without read-only mode, or ask for a wider scope."
             )
+        self._require_declared(kind, target)
         guard = await self.toolkit.guard()
         change = Change(
             kind=kind,
@@ -218,6 +219,15 @@ class Context:
             self._require_local(kind, target)
             return await _apply(apply, effect)
         return await self._guarded(guard, self.call, change, apply, find, idempotent=idempotent)
+
+    def _require_declared(self, kind: str, target: str) -> None:
+        """A tool that is called without a plan, as one that only reads or records, changes nothing either."""
+        if self.call is not None and self.call.effect < Effect.CHANGE:
+            word = self.call.effect.name.lower()
+            message = (
+                f"{kind} on {target}: {self.call.tool} is declared as one that may {word} only."
+            )
+            raise PermissionDenied(message, suggestion="Declare the tool's effect as it is.")
 
     def _require_local(self, kind: str, target: str) -> None:
         """Without a guard only the local user's own command passes."""

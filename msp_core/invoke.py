@@ -49,15 +49,17 @@ async def invoke(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> An
                 ctx.scope = grant.scope
                 ctx.read_only = ctx.read_only or grant.read_only
         result = await _run(tool, function, values, ctx)
-    except asyncio.CancelledError:
-        await _audit(guard, call, "cancelled", started, None)
-        raise
     except MspError as error:
         await _audit(
             guard, call, "refused" if isinstance(error, _REFUSALS) else "failed", started, error
         )
         raise
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # panics of compiled extensions are no Exception
+        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+            await _audit(guard, call, "cancelled", started, None)
+            raise
         log.error("%s failed: %s", tool.name, type(error).__name__)
         log.debug("%s failed", tool.name, exc_info=True)
         failure = SystemFailure(
@@ -73,6 +75,12 @@ async def invoke(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> An
         return result
     finally:
         CURRENT.reset(token)
+
+
+def _is_cancelled() -> bool:
+    """Tell whether somebody cancels this task; a cancelled future that a tool awaits is the tool's own failure."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def call_of(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> Call:

@@ -122,8 +122,11 @@ async def peek(
 
 
 async def stop(ctx: Context) -> None:
-    """Be interrupted."""
-    raise asyncio.CancelledError
+    """Be interrupted, as Ctrl-C does it."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
 
 
 async def erase(ctx: Context, client: Annotated[str, Param(arg=True)]) -> str:

@@ -270,6 +270,37 @@ async def test_a_dry_run_lists_the_change_and_alters_nothing(tmp_path: Path) -> 
     assert log == []
 
 
+@pytest.mark.parametrize("effect", [Effect.READ, Effect.PROBE, Effect.RECORD])
+async def test_a_tool_changes_no_more_than_it_declares(tmp_path: Path, effect: Effect) -> None:
+    """A tool that says it only reads or records does not pass the door for changes."""
+    log: list[str] = []
+    async with toolkit(tmp_path, change=(changing(log), effect)) as made:
+        with pytest.raises(PermissionDenied, match=f"declared.* {effect.name.lower()}"):
+            await made.call("double.change")
+    assert log == []
+
+
+class Panic(BaseException):
+    """What a compiled extension raises when it panics."""
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError(), Panic("lost")])
+async def test_what_a_tool_raises_ends_its_call_alone(
+    tmp_path: Path, raised: BaseException
+) -> None:
+    """A cancellation nobody asked for, or a panic, is a failure like any other, and recorded as one."""
+
+    async def odd(ctx: Context) -> None:
+        """Raise it."""
+        raise raised
+
+    guard = GuardDouble()
+    async with toolkit(tmp_path, guard, odd=(odd, Effect.READ)) as made:
+        with pytest.raises(SystemFailure, match=type(raised).__name__):
+            await made.call("double.odd")
+    assert [outcome.status for _, outcome in guard.calls] == ["failed"]
+
+
 async def test_outside_the_door_nothing_can_be_changed() -> None:
     """An adapter that acts without the door is stopped where it declares its effect."""
     with pytest.raises(PermissionDenied):
