@@ -47,7 +47,7 @@ def command(toolkit: Toolkit, tool: Tool) -> TyperCommand:
     declared = parameters(function)
     params: list[Any] = []
     for one in declared:
-        params.extend(_argument(one) if one.param.arg else _options(one, toolkit))
+        params.extend(_argument(one, toolkit) if one.param.arg else _options(one, toolkit))
     params.extend(_common(tool))
     doc = inspect.cleandoc(function.__doc__ or tool.summary)
     text = f"{tool.summary}\n\n{doc.partition(chr(10))[2].strip()}".strip()
@@ -64,7 +64,8 @@ def command(toolkit: Toolkit, tool: Tool) -> TyperCommand:
     )
 
 
-def _argument(one: Parameter) -> list[Any]:
+def _argument(one: Parameter, toolkit: Toolkit) -> list[Any]:
+    known = choices(one, toolkit.registry)
     required = (one.required or Surface.CLI in one.param.required_on) and not one.param.all_flag
     made: list[Any] = [
         TyperArgument(
@@ -73,7 +74,7 @@ def _argument(one: Parameter) -> list[Any]:
             required=required,
             nargs=-1 if one.many else 1,
             metavar=one.name.upper() + ("..." if one.many else ""),
-            help=_text(one),
+            help=f"{_text(one)}  [{'|'.join(known)}]" if 0 < len(known) <= 8 else _text(one),
             show_default=False,
         )
     ]

@@ -1,7 +1,10 @@
 """`plugin new` and `plugin update`: for whoever writes a plugin."""
 
 import importlib.util
+import keyword
+import re
 import subprocess
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -21,6 +24,7 @@ from msp_core.v1 import (
     Param,
 )
 
+_NAME = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")  # as copier.yml asks for it
 KIT = "pip install 'msp-core[testing]'"
 
 
@@ -46,6 +50,8 @@ class NewPlugin:
 
     def text(self) -> str:
         """Say what there is and what to do next."""
+        if not self.files:
+            return f"{self.folder} would be made."
         return (
             f"{self.folder}: {len(self.files)} files. Next:\n"
             f"  pip install -e '{self.folder}[test]'\n"
@@ -66,6 +72,7 @@ async def new(
 ) -> NewPlugin:
     """Write a new plugin that installs, works and passes its tests."""
     require_kit()
+    _require_name(name)
     folder = (into or Path.cwd()) / name
     if folder.exists() and any(folder.iterdir()):
         message = f"{folder} exists and is not empty."
@@ -74,10 +81,32 @@ async def new(
     if slug(id) != id or id in {one.id for one in discover()[0]}:
         message = f"A plugin {id!r} is installed already."
         raise Conflict(message, suggestion="Choose another name; it becomes the plugin's id.")
+    _require_package(name)
     data = {"plugin": name, "kind": kind.value, "summary": summary, "author": author}
     if ctx.dry_run:
         return NewPlugin(id=id, folder=folder, files=())
     return NewPlugin(id=id, folder=folder, files=_render(folder, data))
+
+
+def _require_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        near = slug(name)
+        such = near if _NAME.fullmatch(near) else "acme-uptime"
+        message = f"{name!r} is no name for a plugin: lower case letters, digits and hyphens."
+        raise InvalidParameters(message, suggestion=f"Such as: {such}.")
+
+
+def _require_package(name: str) -> None:
+    """Refuse a name whose package would hide another one, or be hidden by it."""
+    package = name.replace("-", "_")
+    if keyword.iskeyword(package) or _is_there(package):
+        message = f"{name!r} would be the package {package!r}, and Python has that name already."
+        raise Conflict(message, suggestion=f"Put your company's name in front: acme-{name}.")
+
+
+def _is_there(package: str) -> bool:
+    found = importlib.util.find_spec(package)
+    return found is not None and found.origin is not None  # a bare folder nearby is none
 
 
 def _render(folder: Path, data: dict[str, str]) -> tuple[str, ...]:
@@ -86,13 +115,7 @@ def _render(folder: Path, data: dict[str, str]) -> tuple[str, ...]:
     given = {name: value for name, value in data.items() if value}
     tag = note_template()
     template = PLACE if tag else str(SOURCE)
-    try:
-        run_copy(template, folder, data=given, vcs_ref=tag, defaults=True, quiet=True)
-    except ValueError as error:
-        reason = str(error).strip().splitlines()[-1].removeprefix("Validation error for question ")
-        raise InvalidParameters(
-            f"The plugin cannot be written: {reason}", suggestion="Such as: acme-uptime."
-        ) from None
+    run_copy(template, folder, data=given, vcs_ref=tag, defaults=True, quiet=True)
     return tuple(
         sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     )

@@ -228,8 +228,24 @@ def test_plugin_new_refuses(tmp_path: Path) -> None:
     again = run_cli("plugin", "new", "check", "acme-a", cwd=tmp_path)
     assert (again.code, "is not empty" in again.err) == (1, True)
     bad = run_cli("plugin", "new", "check", "Bad_Name", cwd=tmp_path)
-    assert (bad.code, "lower case" in bad.err) == (64, True)
+    assert (bad.code, "lower case" in bad.err, "Such as: bad-name." in bad.err) == (64, True, True)
+    dry = run_cli("plugin", "new", "check", "Bad_Name", "--dry-run", cwd=tmp_path)
+    assert (dry.code, dry.err) == (64, bad.err)
     assert run_cli("plugin", "new", "chek", "acme-b", cwd=tmp_path).code == 64
+
+
+@pytest.mark.parametrize("name", ["json", "class", "msp-core", "attrs"])
+def test_plugin_new_refuses_a_package_that_is_there(name: str, tmp_path: Path) -> None:
+    """A plugin whose package hides one of Python's, or the kernel's, would break every command."""
+    done = run_cli("plugin", "new", "tool", name, cwd=tmp_path)
+    assert (done.code, f"acme-{name}" in done.err) == (1, True)
+    assert not (tmp_path / name).exists()
+
+
+def test_help_names_the_kinds_of_a_new_plugin(tmp_path: Path) -> None:
+    """An argument with few choices lists them."""
+    text = " ".join(run_cli("plugin", "new", "--help", cwd=tmp_path).out.split())
+    assert "[tool|check|source|rmm|secrets]" in text
 
 
 def test_plugin_verify_says_what_is_wrong(site: Path, tmp_path: Path) -> None:
