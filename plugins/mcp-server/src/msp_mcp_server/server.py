@@ -10,12 +10,13 @@ from typing import Any
 import mcp_types as types
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
 
 from msp_mcp_server.catalog import definition, may_use
-from msp_mcp_server.desk import Desk
+from msp_mcp_server.desk import Desk, unusable
 from msp_mcp_server.documents import Documents
 from msp_mcp_server.hygiene import clean
-from msp_mcp_server.results import Reply
+from msp_mcp_server.results import Reply, refusal
 from msp_mcp_server.subscriptions import Subscriptions
 from msp_mcp_server.talk import FIRST_MODERN, NobodyToAsk, Request, Talk, Undeclared, lacking
 from msp_mcp_server.waiting import Conversations, caller_of
@@ -76,7 +77,10 @@ class Tools:
             and ctx.protocol_version >= FIRST_MODERN
         ):
             raise lacking(reply.failure)
-        return _result(reply)
+        try:
+            return _result(reply)
+        except ValidationError:
+            return _result(refusal(unusable(one)))
 
 
 class ToolkitServer(Server[Any]):
