@@ -78,11 +78,12 @@ node: $(NODE_TOOLS) ## the tests that need Node
 
 # Processes that are killed measure nothing and are slower to reach the point of the kill; fuzzing takes twice as long.
 # Coverage starts before pytest, which loads plugins that import the packages
+COVERED := $(BIN)/coverage run --source=$(subst $(SPACE),$(COMMA),$(PACKAGES)) -m pytest -q
 cover: $(NODE_TOOLS) ## every test but kills and fuzz under coverage, and the gate
 	@mkdir -p .cache/coverage && rm -f .cache/coverage/*
-	@$(BIN)/coverage run --source=$(subst $(SPACE),$(COMMA),$(PACKAGES)) -m pytest -q \
-		-m "not kill and not fuzz"; tests=$$?; $(BIN)/coverage combine -q; \
-		$(BIN)/python scripts/coverage_gate.py && exit $$tests
+	@failed=0; $(COVERED) -n 2 -m "$(FAST)" || failed=1; \
+		$(COVERED) -m "not ($(FAST)) and not kill and not fuzz" || failed=1; \
+		$(BIN)/coverage combine -q; $(BIN)/python scripts/coverage_gate.py && exit $$failed
 
 wheels: $(SYNCED) ## each wheel alone: build, install, import, test
 	$(BIN)/python scripts/wheels.py
