@@ -4,7 +4,6 @@ import importlib.util
 import keyword
 import re
 import subprocess
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar
