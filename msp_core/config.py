@@ -130,6 +130,7 @@ class Config:
         problems: list[Problem] = []
         warnings: list[str] = []
         unchecked: list[str] = []
+        sections: dict[str, Any] = {}
         for name, data in self.data.items():
             if name in _SPECIAL:
                 continue
@@ -137,27 +138,38 @@ class Config:
             if type_ is None and registry.safe_mode:
                 unchecked.append(name)
             elif type_ is None:
-                sections = [one.section for one in registry.records(Settings)]
-                self._unknown_section(name, sections, registry, problems, warnings)
+                known = [one.section for one in registry.records(Settings)]
+                self._unknown_section(name, known, registry, problems, warnings)
             else:
                 typed: Any = self._structure(data, type_, name, problems)
                 if typed is not None:
-                    self._typed[type_] = typed
-                    problems.extend(self._said_by_owner(name, typed, registry))
+                    self._typed[type_] = sections[name] = typed
         if unchecked:
             text = f"no plugin is loaded, so these are not checked: {', '.join(sorted(unchecked))}"
             warnings.append(f"{self.path}: {text}")
-        self.instances(registry, problems=problems, warnings=warnings)
+        found = self.instances(registry, problems=problems, warnings=warnings)
+        written = self.data.get("adapters")
+        names = written if isinstance(written, Mapping) else ()
+        adapters: dict[str, Adapter | None] = dict.fromkeys(names)
+        adapters |= {one.name: one.adapter for one in found}
+        for name, typed in sections.items():
+            problems.extend(self._said_by_owner(name, typed, registry, adapters))
         if problems:
             raise self.error(problems)
         return tuple(warnings)
 
-    def _said_by_owner(self, section: str, typed: Any, registry: Registry) -> Iterable[Problem]:
+    def _said_by_owner(
+        self,
+        section: str,
+        typed: Any,
+        registry: Registry,
+        adapters: "Mapping[str, Adapter | None]",
+    ) -> Iterable[Problem]:
         """Ask the plugin that owns a section for what its type cannot say."""
         record = registry.find(Settings, section) if section not in KERNEL_SECTIONS else None
         if record is None or record.check is None:
             return ()
-        return registry.load(record.check)(typed, registry)  # type: ignore[no-any-return]
+        return registry.load(record.check)(typed, registry, adapters)  # type: ignore[no-any-return]
 
     def _type_of(self, section: str, registry: Registry) -> type | None:
         if section in KERNEL_SECTIONS:
@@ -233,9 +245,11 @@ class Config:
             word = "provider" if path == "rmm" else "kind"
             problems.append(Problem(path, f'needs a {word}, such as {word} = "ninjaone"'))
             return None
-        adapter = kinds.get(kind)
+        adapter, line = kinds.get(kind), install_line(kind)
+        if (adapter or line) and (misplaced := _misplaced(path, kind, kinds)):
+            problems.append(misplaced)
+            return None
         if adapter is None:
-            line = install_line(kind)
             if line:
                 warnings.append(f"{self.origin(path)}: {path}: {not_there(kind, line, registry)}")
                 return None
@@ -362,6 +376,15 @@ class Config:
             warnings.append(f"{self.origin(name)}: {problem}")
         else:
             problems.append(problem)
+
+
+def _misplaced(path: str, kind: str, kinds: "Mapping[str, Adapter]") -> Problem | None:
+    """Return what is wrong with a known kind in a place that takes only some."""
+    if path.startswith("adapters."):
+        return None
+    from msp_core.roles import wrong_role
+
+    return wrong_role(path, kind, kinds)
 
 
 def _merge(

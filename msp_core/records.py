@@ -146,8 +146,9 @@ class Service(Data):
 class Settings(Data):
     """A section of the configuration and the attrs class that types it; field docs come from `Annotated[..., Doc]`.
 
-    `check` names `def check(settings, registry) -> Iterable[Problem]` for what types alone cannot say, such as names
-    that other plugins give; the path of a problem starts with the section.
+    `check` names `def check(settings, registry, adapters) -> Iterable[Problem]` for what types alone cannot say, such
+    as names that other plugins give; the path of a problem starts with the section. `adapters` are the configured
+    instances by name: each with its Adapter, or None where its plugin is not in use or its options are wrong.
     """
 
     section: str = field(validator=_matches(r"[a-z][a-z0-9_]*", "a section name"))

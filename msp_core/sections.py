@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import attrs
 
+from msp_core.cron import is_cron
 from msp_core.data import Data
 from msp_core.records import Doc
 
@@ -95,7 +96,9 @@ class Reporting(Data):
         ReportFormat.PDF,
         ReportFormat.HTML,
     )
-    schedule: Annotated[str, Doc("When reports are made, as a cron expression.")] = "0 1 * * *"
+    schedule: Annotated[str, Doc("When reports are made, as a cron expression.")] = attrs.field(
+        default="0 1 * * *", validator=is_cron
+    )
 
 
 KERNEL_SECTIONS: dict[str, type] = {"general": General, "plugins": Plugins, "reporting": Reporting}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from msp_core.context import Planned as Planned
     from msp_core.context import check_door as check_door
     from msp_core.context import correlation_id as correlation_id
+    from msp_core.cron import is_cron as is_cron
     from msp_core.data import Data as Data
     from msp_core.display import Column as Column
     from msp_core.display import Display as Display
@@ -181,6 +182,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "data": "Data",
+    "cron": "is_cron",
     "context": "Context Planned check_door correlation_id",
     "display": "Column Display Listing moment",
     "structure": "Problem Unstructurable parse_duration parse_time plain structure",

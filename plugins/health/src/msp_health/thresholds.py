@@ -3,13 +3,17 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msp_core.v1 import InvalidParameters, Problem, Registry, install_line
+from msp_core.v1 import Adapter, InvalidParameters, Problem, Registry, install_line
 from msp_health.catalog import CheckSpec, load_checks
 from msp_health.limits import merge, parse_layer
 from msp_health.settings import HealthSettings
 
 
-def check(settings: HealthSettings, registry: Registry) -> Iterable[Problem]:
+def check(
+    settings: HealthSettings,
+    registry: Registry,
+    adapters: Mapping[str, Adapter | None],  # noqa: ARG001, thresholds name none
+) -> Iterable[Problem]:
     """Name every threshold that no check has, and every value that is none.
 
     One that a known check would have, were it installed, is let pass; `health check` mentions it.

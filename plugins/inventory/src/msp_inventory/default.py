@@ -1,6 +1,31 @@
 """Which RMM is meant where none is named."""
 
-from msp_core.v1 import ConfigError, Toolkit
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from msp_core.v1 import ConfigError, Problem, Registry, Toolkit
+
+if TYPE_CHECKING:
+    from msp_core.v1 import Adapter
+    from msp_inventory.settings import InventorySettings
+
+
+def check(
+    settings: "InventorySettings",
+    registry: Registry,
+    adapters: "Mapping[str, Adapter | None]",
+) -> Iterable[Problem]:
+    """Say that the default RMM is none that is configured; one whose plugin is not in use may be one."""
+    chosen = settings.default_rmm
+    adapter = adapters.get(chosen)
+    silent = registry.safe_mode or (chosen in adapters and adapter is None)
+    if not chosen or silent or (adapter is not None and adapter.role == "rmm"):
+        return
+    names = sorted(name for name, one in adapters.items() if one is None or one.role == "rmm")
+    near = get_close_matches(chosen, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"RMMs: {', '.join(names) or 'none'}"
+    yield Problem("inventory.default_rmm", f"no RMM {chosen!r} is configured", hint)
 
 
 def default_rmm(toolkit: Toolkit) -> str | None:

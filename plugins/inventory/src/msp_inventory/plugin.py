@@ -90,7 +90,11 @@ def msp_services() -> Iterable[Service]:
 @hookimpl
 def msp_settings() -> Iterable[Settings]:
     """Offer the section `inventory`."""
-    yield Settings(section="inventory", type="msp_inventory.settings:InventorySettings")
+    yield Settings(
+        section="inventory",
+        type="msp_inventory.settings:InventorySettings",
+        check="msp_inventory.default:check",
+    )
 
 
 @hookimpl

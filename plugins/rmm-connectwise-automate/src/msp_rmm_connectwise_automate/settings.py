@@ -15,11 +15,11 @@ _API_PATH = re.compile(r"(/cwa(/api(/v\d+)?)?)?/?$", re.IGNORECASE)
 def _is_address(_: object, attribute: Any, value: str) -> None:
     try:
         parts = urlsplit(server_root(value))
-        usable = bool(parts.hostname) and parts.scheme in ("https", "http")
+        usable = bool(parts.hostname) and parts.scheme in ("https", "http") and parts.port != 0
     except ValueError:
         usable = False
-    if not usable:
-        message = "expected an address like https://example.hostedrmm.com"
+    if not usable or " " in value.strip():
+        message = f"{value[:80]!r} is no address such as https://example.hostedrmm.com"
         raise ValueError(message, attribute)
 
 
