@@ -204,3 +204,19 @@ def test_wrong_options_are_named(tmp_path: Path) -> None:
     config = {"adapters": {"fleet": {"kind": "mock", "clients": 0}}}
     with pytest.raises(ConfigError, match="clients"):
         make_toolkit(tmp_path, plugins=["msp_lab.plugin"], config=config)
+
+
+async def test_an_instance_of_a_vendor_becomes_a_made_up_one_by_its_kind(tmp_path: Path) -> None:
+    """What every vendor's instance has may stay: address, key and timeout change nothing."""
+    vendor = {
+        "provider": "mock",
+        "api_url": "https://your-rmm.example.com/api",
+        "api_key_env": "RMM_API_KEY",
+        "timeout": 30,
+    }
+    async with make_toolkit(
+        tmp_path, plugins=["msp_lab.plugin"], config={"rmm": vendor}
+    ) as toolkit:
+        assert toolkit.config.check(toolkit.registry) == ()
+        adapter: Any = await toolkit.adapter("rmm")
+        assert "12 clients" in await adapter.probe(toolkit.context())

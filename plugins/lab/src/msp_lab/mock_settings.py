@@ -5,12 +5,16 @@ from typing import Annotated
 
 from attrs import field, frozen, validators
 
-from msp_core.v1 import Doc
+from msp_core.v1 import Doc, SecretRef
 
 
 @frozen(kw_only=True)
 class MockSettings:
-    """A fleet with no vendor at all: the same numbers give the same fleet."""
+    """A fleet with no vendor at all: the same numbers give the same fleet.
+
+    What every vendor's instance has is taken and means nothing here, so that an instance can become a made-up one by
+    its kind alone.
+    """
 
     clients: Annotated[int, Doc("Number of clients.")] = field(
         default=12, validator=[validators.ge(1), validators.le(10_000)]
@@ -27,3 +31,8 @@ class MockSettings:
             "When the story of the fleet began; without it, it begins whenever the toolkit starts."
         ),
     ] = None
+    api_url: Annotated[str, Doc("Not used: there is no server.")] = ""
+    api_key: Annotated[SecretRef | None, Doc("Not used: nobody logs in.")] = None
+    timeout: Annotated[float, Doc("Not used: nothing is waited for.")] = field(
+        default=30.0, validator=[validators.gt(0), validators.le(3600)]
+    )
