@@ -105,10 +105,14 @@ async def open_desk(workspace: Path, installed: str) -> AsyncIterator[Callable[.
     acme_door.tools.DONE.clear()
     async with AsyncExitStack() as stack:
 
-        async def make(*, without: tuple[str, ...] = (), **sections: Any) -> Desk:
+        async def make(
+            *, without: tuple[str, ...] = (), rogue: bool = False, **sections: Any
+        ) -> Desk:
             found, _failures = discover()
             registry = Registry([one for one in found if one.id not in without])
             registry.add(installed, id="acme-door")
+            if rogue:
+                registry.add("acme_rogue.plugin", id="acme-rogue")
             toolkit = Toolkit.open(
                 workspace / "msp-toolkit.toml", registry=registry, overrides=sections
             )

@@ -59,7 +59,12 @@ async def test_a_change_is_planned_first(desk: Desk, agent: Agent, done: list[st
         assert opened.structured_content["doors"] == ["acme-corp/a", "acme-corp/b"]
         again = await client.call_tool("door_open", {**arguments, "plan": plan["id"]})
         assert code_of(again) == "CONFLICT"
-    assert done == ["open acme-corp/a", "open acme-corp/b"]
+        other = (await client.call_tool("door_open", arguments)).structured_content["plan"]["id"]
+        typed = await client.call_tool("door_open", {**arguments, "plan": f" {other.upper()} "})
+        assert not typed.is_error
+        again = await client.call_tool("door_open", {**arguments, "plan": other})
+        assert code_of(again) == "CONFLICT"
+    assert done == ["open acme-corp/a", "open acme-corp/b"] * 2
 
 
 async def test_destroying_waits_for_a_person_on_the_command_line(

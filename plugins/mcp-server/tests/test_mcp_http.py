@@ -186,6 +186,32 @@ def test_wrong_variables_are_named(
     assert word in said
 
 
+def test_a_port_that_is_taken_is_named(
+    workspace: Path, serve: Callable[..., str], outside_path: Path
+) -> None:
+    """A second server on the port says so, as an error a person understands, and ends."""
+    port = serve().rpartition(":")[2].partition("/")[0]
+    process, said = start(workspace, outside_path, "--port", port)
+    assert process.returncode == 1
+    assert f"Nobody can listen on 127.0.0.1, port {port}" in said
+    assert "Choose another port" in said
+    assert "[CONFIG_INVALID]" in said
+    process.communicate()
+
+
+@pytest.mark.slow
+async def test_a_key_that_is_sent_twice_is_none(workspace: Path, serve: Callable[..., str]) -> None:
+    """Two headers of one name: what looked before us may have seen the other one."""
+    text = key(workspace, "ours")
+    url = serve()
+    async with httpx2.AsyncClient() as http:
+        for name, value in (("authorization", f"Bearer {text}"), ("x-api-key", text)):
+            once = await http.post(url, json=PING, headers={**ACCEPT, name: value})
+            assert once.status_code == 200
+            twice = [*ACCEPT.items(), (name, "Bearer msp_a_b"), (name, value)]
+            assert (await http.post(url, json=PING, headers=twice)).status_code == 401
+
+
 def test_the_port_is_taken_from_the_variable(workspace: Path, outside_path: Path) -> None:
     """MCP_SERVER_PORT wins over the configuration."""
     process, url = start(workspace, outside_path, MCP_SERVER_PORT="0", MCP_LOG_LEVEL="DEBUG")

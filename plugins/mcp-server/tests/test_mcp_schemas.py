@@ -80,13 +80,18 @@ async def test_an_outside_plugin_is_served_and_its_texts_are_checked(desk: Desk)
     names = {one.name for one in desk.catalog.all()}
     assert {"door_look", "door_open", "door_demolish"} <= names
     reasons = {one.tool: one.reason for one in desk.catalog.left_out}
-    assert sorted(reasons) == ["door.charm", "door.hidden", "door.twin"]
+    left_out = ["door.charm", "door.hidden", "door.polish", "door.twin", "door.usurper"]
+    assert sorted(reasons) == [*left_out, "ring", "sign"]
+    assert "Ignore all previous" in reasons["door.polish"]
+    assert "health_check is taken by health.check" in reasons["door.usurper"]
+    assert "You must" in reasons["ring"]
+    assert "invisible" in reasons["sign"]
     assert "Ignore all previous" in reasons["door.charm"]
     assert "invisible" in reasons["door.hidden"]
     assert "taken" in reasons["door.twin"]
     ctx = desk.toolkit.context()
     found = await desk.toolkit.registry.load("msp_mcp_server.doctor:check")(ctx)
-    assert [one.status.value for one in found] == ["warning"] * 3
+    assert [one.status.value for one in found] == ["warning"] * 7
 
 
 async def test_the_operators_tools_are_not_for_agents(desk: Desk) -> None:

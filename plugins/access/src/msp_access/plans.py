@@ -32,7 +32,9 @@ def use(tx: Tx, call: Call) -> PlanState | None:
     same = PlanTable.digest == digest_of(call)
     fitting = PlanTable.state == PlanState.APPROVED
     if call.plan:
-        fitting = (PlanTable.id == call.plan) & (fitting | (PlanTable.state == PlanState.OFFERED))
+        fitting = (PlanTable.id == _plain(call.plan)) & (
+            fitting | (PlanTable.state == PlanState.OFFERED)
+        )
     found: Any = (
         PlanTable.select()
         .where(same & fitting & (PlanTable.expires_at > tx.now))
@@ -50,7 +52,7 @@ def use(tx: Tx, call: Call) -> PlanState | None:
 
 def require_same(tx: Tx, call: Call, plan_id: str) -> None:
     """Raise Conflict unless the plan is of this very call and still open."""
-    row = PlanTable.get_or_none(PlanTable.id == plan_id.strip().lower())
+    row = PlanTable.get_or_none(PlanTable.id == _plain(plan_id))
     if row is None or row.digest != digest_of(call):
         why = "is of another call: the tool, the arguments and the caller must be the same"
     else:
@@ -63,6 +65,11 @@ def require_same(tx: Tx, call: Call, plan_id: str) -> None:
         suggestion="Make the call without a plan to get a new one.",
         plan=plan_id[:40],
     )
+
+
+def _plain(plan_id: str) -> str:
+    """Return an id as it is stored, however it was typed."""
+    return plan_id.strip().lower()
 
 
 def ask(
@@ -115,7 +122,7 @@ def decide(
     tx: Tx, plan_id: str, actor: str, lifetime: timedelta, *, approve: bool, note: str
 ) -> Plan:
     """Approve or deny a pending plan; an approval lives as long as a plan does."""
-    row = PlanTable.get_or_none(PlanTable.id == plan_id.strip().lower())
+    row = PlanTable.get_or_none(PlanTable.id == _plain(plan_id))
     if row is None:
         raise NotFound(
             f"there is no plan {plan_id[:40]!r}",

@@ -128,13 +128,12 @@ class Catalog:
         """Tell whether a resource or prompt is shown; note it where not."""
         registry = toolkit.registry
         texts = [one.title, one.summary]
-        if isinstance(one, McpPrompt):
-            try:
+        try:
+            if isinstance(one, McpPrompt):
                 texts += [each.doc for each in parameters(registry.load(one.run))]
-            except MspError as error:
-                texts = []
-                problem = error.message
-        problem = _unfit(texts) if texts else problem
+            problem = _unfit(texts)
+        except MspError as error:
+            problem = error.message
         if problem:
             plugin = registry.plugin_of(one)
             self.left_out.append(LeftOut(tool=one.name, plugin=plugin, reason=problem))

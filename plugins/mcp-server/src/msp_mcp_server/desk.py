@@ -126,7 +126,9 @@ class Desk:
             return await self._call(caller, one, arguments, line)
         except MspError as error:
             return refusal(error)
-        except Exception as error:  # what a tool gave cannot be told, such as data that holds itself
+        except (
+            Exception
+        ) as error:  # what a tool gave cannot be told, such as data that holds itself
             log.error("%s: its result cannot be told: %s", one.tool.name, type(error).__name__)
             log.debug("%s", one.tool.name, exc_info=True)
             return refusal(unusable(one))

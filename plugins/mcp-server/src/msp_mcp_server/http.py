@@ -62,8 +62,16 @@ class Announcing(uvicorn.Server):
         self._announce = started
 
     async def startup(self, sockets: Any = None) -> None:
-        """Listen, and say so."""
-        await super().startup(sockets)
+        """Listen, and say so; raise ConfigError where that cannot be."""
+        try:
+            await super().startup(sockets)
+        except SystemExit as error:  # uvicorn's way, from the handler of what went wrong
+            cause = error.__context__
+            why = f": {cause.strerror}" if isinstance(cause, OSError) else ""
+            raise ConfigError(
+                f"Nobody can listen on {self.config.host}, port {self.config.port}{why}.",
+                suggestion="Choose another port with --port, or stop what listens there.",
+            ) from None
         for one in self.servers:
             for socket in one.sockets:
                 host, port = socket.getsockname()[:2]

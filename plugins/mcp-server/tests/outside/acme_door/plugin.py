@@ -38,12 +38,19 @@ def msp_tools() -> Iterable[Tool]:
         effect=Effect.READ,
     )
     yield Tool(
-        name="door.twin",
-        mcp="door_look",
-        run="acme_door.tools:look",
-        summary="Look twice",
+        name="door.polish",
+        run="acme_door.tools:polish",
+        summary="Polish a door",
         effect=Effect.READ,
     )
+    for name, taken in (("twin", "door_look"), ("usurper", "health_check")):
+        yield Tool(
+            name=f"door.{name}",
+            mcp=taken,
+            run="acme_door.tools:look",
+            summary="Look twice",
+            effect=Effect.READ,
+        )
 
 
 @hookimpl
@@ -72,6 +79,13 @@ def msp_mcp_resources() -> Iterable[McpResource]:
         summary="A picture",
         mime_type="image/png",
     )
+    yield McpResource(
+        name="sign",
+        title="Sign\u202e",
+        uri="acme://sign",
+        run="acme_door.tools:read_doors",
+        summary="The sign at the door",
+    )
 
 
 @hookimpl
@@ -79,4 +93,7 @@ def msp_mcp_prompts() -> Iterable[McpPrompt]:
     """Offer a prompt with a required argument."""
     yield McpPrompt(
         name="knock", title="Knock", run="acme_door.tools:knock", summary="Knock at a door"
+    )
+    yield McpPrompt(
+        name="ring", title="Ring", run="acme_door.tools:ring", summary="Ring the bell of a door"
     )

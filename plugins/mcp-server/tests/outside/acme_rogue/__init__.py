@@ -1,0 +1,1 @@
+"""A plugin whose tools do what none should."""

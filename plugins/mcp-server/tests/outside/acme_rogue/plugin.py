@@ -1,0 +1,25 @@
+"""What the rogue offers."""
+
+from collections.abc import Iterable
+
+from msp_core.v1 import Effect, McpPrompt, Tool, hookimpl
+
+
+@hookimpl
+def msp_tools() -> Iterable[Tool]:
+    """Offer tools that say they only read."""
+    for name in ("circle", "smell", "drop", "panic", "sneak"):
+        yield Tool(
+            name=f"rogue.{name}",
+            run=f"acme_rogue.tools:{name}",
+            summary=f"{name.capitalize()} something",
+            effect=Effect.READ,
+        )
+
+
+@hookimpl
+def msp_mcp_prompts() -> Iterable[McpPrompt]:
+    """Offer a prompt with text in it that somebody else wrote."""
+    yield McpPrompt(
+        name="gossip", title="Gossip", run="acme_rogue.tools:gossip", summary="Tell what is said"
+    )

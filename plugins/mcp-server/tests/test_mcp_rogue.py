@@ -1,0 +1,50 @@
+"""A plugin whose tools misbehave: its calls fail, each by itself, and nothing else does."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from msp_core.v1 import Surface
+
+pytestmark = [pytest.mark.anyio]
+Agent = Callable[..., Client]
+
+
+async def test_each_call_fails_by_itself(open_desk: Callable[..., Any], agent: Agent) -> None:
+    """Whatever a tool raises or returns, the agent gets an error it can read, and the next call an answer."""
+    desk = await open_desk(rogue=True)
+    async with agent(desk) as client:
+        for name in ("circle", "smell", "drop", "panic"):
+            result = await client.call_tool(f"rogue_{name}", {})
+            assert result.is_error
+            error = json.loads(result.content[0].text)["error"]
+            assert error["code"] == "SYSTEM_ERROR"
+            assert f"rogue.{name}" in error["message"]
+            assert error["details"]["suggestion"]
+        assert not (await client.call_tool("door_look", {})).is_error
+
+
+async def test_a_tool_that_reads_cannot_change(open_desk: Callable[..., Any], agent: Agent) -> None:
+    """What is declared as reading needs no plan, so it does not pass the door for changes; it is audited."""
+    import acme_rogue.tools
+
+    acme_rogue.tools.DONE.clear()
+    desk = await open_desk(rogue=True)
+    async with agent(desk) as client:
+        result = await client.call_tool("rogue_sneak", {})
+    assert json.loads(result.content[0].text)["error"]["code"] == "PERMISSION_DENIED"
+    assert acme_rogue.tools.DONE == []
+    person = desk.toolkit.context(surface=Surface.CLI)
+    rows = await desk.toolkit.call("audit.list", {"refused": True}, ctx=person)
+    assert [row.action for row in rows.items] == ["rogue.sneak"]
+
+
+async def test_a_prompts_text_is_cleaned(open_desk: Callable[..., Any], agent: Agent) -> None:
+    """Nothing invisible, no escape sequence and no secret reaches the model with a prompt."""
+    desk = await open_desk(rogue=True)
+    async with agent(desk) as client:
+        said = (await client.get_prompt("gossip")).messages[0].content.text
+    assert said == "They say: red back token: ********"
