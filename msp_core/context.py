@@ -165,8 +165,16 @@ class Context:
         if not self.scope.allows_client(client_id):
             message = f"Client {client_id!r} not found."
             raise ClientNotFound(
-                message, suggestion="Use client_list to see available clients.", client_id=client_id
+                message,
+                suggestion=f"Use {self.spelt('client.list')} to see available clients.",
+                client_id=client_id,
             )
+
+    def spelt(self, tool: str) -> str:
+        """Return how a tool is called where this call came from: `msp-toolkit client list` or `client_list`."""
+        if self.surface is Surface.CLI:
+            return f"msp-toolkit {tool.replace('.', ' ')}"
+        return tool.replace(".", "_")
 
     async def change(
         self,

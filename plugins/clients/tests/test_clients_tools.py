@@ -10,7 +10,15 @@ import pytest
 
 from msp_clients.api import Clients
 from msp_core.cli import run
-from msp_core.v1 import InvalidParameters, Service, StoreError, Toolkit, hookimpl
+from msp_core.v1 import (
+    ClientNotFound,
+    InvalidParameters,
+    Service,
+    StoreError,
+    Surface,
+    Toolkit,
+    hookimpl,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -149,3 +157,21 @@ async def test_missing_figures_leave_a_note(toolkit: Toolkit) -> None:
     ctx = toolkit.context()
     assert (await toolkit.call("client.show", {"client": "acme"}, ctx=ctx)).devices is None
     assert "the figures are gone" in ctx.warnings[0]
+
+
+def test_an_unknown_client_names_the_command_line(msp: Msp) -> None:
+    """At the shell the next step is a command, not a tool of agents."""
+    msp("client", "add", "--name", "Acme Corp")
+    _, err = msp("client", "show", "acme-crop", code=1)
+    assert "Did you mean acme-corp? Use msp-toolkit client list to see available clients" in err
+    assert "client_list" not in err
+
+
+async def test_an_unknown_client_names_the_tool_of_agents(toolkit: Toolkit) -> None:
+    """Agents and programs are told the tool."""
+    for surface, name in ((Surface.MCP, "client_id"), (Surface.PYTHON, "client")):
+        with pytest.raises(ClientNotFound) as caught:
+            await toolkit.call(
+                "client.show", {name: "nobody"}, ctx=toolkit.context(surface=surface)
+            )
+        assert caught.value.suggestion == "Use client_list to see available clients"

@@ -17,6 +17,7 @@ from msp_core.v1 import (
     ClientNotFound,
     ClientStatus,
     Conflict,
+    Context,
     InvalidParameters,
     MspError,
     PermissionDenied,
@@ -90,8 +91,9 @@ def select(scope: Scope, *, include_deleted: bool = False) -> Any:
     return query
 
 
-def find(scope: Scope, ref: str, *, include_deleted: bool = False) -> Client:
+def find(ctx: Context, ref: str, *, include_deleted: bool = False) -> Client:
     """Return the client with this id or exact name, or raise ClientNotFound with the nearest names."""
+    scope = ctx.scope.clients
     query = select(scope, include_deleted=include_deleted)
     rows = list(query.where((ClientRow.id == ref) | (ClientRow.name == ref)).tuples())
     for row in rows:
@@ -106,11 +108,11 @@ def find(scope: Scope, ref: str, *, include_deleted: bool = False) -> Client:
         )
     if rows:
         return client_of(rows[0])
-    raise _not_found(scope, ref)
+    raise _not_found(ctx, ref)
 
 
-def _not_found(scope: Scope, ref: str) -> ClientNotFound:
-    names = select(scope).select(ClientRow.id, ClientRow.name).limit(2_000).tuples()
+def _not_found(ctx: Context, ref: str) -> ClientNotFound:
+    names = select(ctx.scope.clients).select(ClientRow.id, ClientRow.name).limit(2_000).tuples()
     by_text: dict[str, str] = {}
     for client_id, name in names:
         by_text[client_id] = client_id
@@ -122,7 +124,7 @@ def _not_found(scope: Scope, ref: str) -> ClientNotFound:
     hint = f"Did you mean {' or '.join(nearest)}? " if nearest else ""
     return ClientNotFound(
         f"Client {ref[:100]!r} not found",
-        suggestion=f"{hint}Use client_list to see available clients",
+        suggestion=f"{hint}Use {ctx.spelt('client.list')} to see available clients",
         client_id=ref[:100],
         nearest=nearest,
     )

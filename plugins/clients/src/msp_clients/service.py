@@ -104,9 +104,8 @@ class ClientService:
 
     async def get(self, ctx: Context, ref: str, *, include_deleted: bool = False) -> Client:
         """Return one client by id or exact name."""
-        scope = ctx.scope.clients
         return await self._store.read(
-            lambda _tx: records.find(scope, ref, include_deleted=include_deleted)
+            lambda _tx: records.find(ctx, ref, include_deleted=include_deleted)
         )
 
     async def list(
@@ -178,37 +177,33 @@ class ClientService:
             "notes": notes,
         }
         changes = {field: value for field, value in given.items() if value is not None}
-        scope = ctx.scope.clients
         return await self._write(
-            ctx, lambda tx: records.change(tx, records.find(scope, ref), changes)
+            ctx, lambda tx: records.change(tx, records.find(ctx, ref), changes)
         )
 
     async def delete(self, ctx: Context, ref: str) -> Client:
         """Hide a client; its rows stay."""
-        scope = ctx.scope.clients
         return await self._write(
             ctx,
             lambda tx: records.mark_deleted(
-                tx, records.find(scope, ref, include_deleted=True), deleted=True
+                tx, records.find(ctx, ref, include_deleted=True), deleted=True
             ),
         )
 
     async def restore(self, ctx: Context, ref: str) -> Client:
         """Bring a deleted client back."""
-        scope = ctx.scope.clients
         return await self._write(
             ctx,
             lambda tx: records.mark_deleted(
-                tx, records.find(scope, ref, include_deleted=True), deleted=False
+                tx, records.find(ctx, ref, include_deleted=True), deleted=False
             ),
         )
 
     async def get_config(self, ctx: Context, client_id: str) -> Mapping[str, Any]:
         """Return the client's own settings."""
-        scope = ctx.scope.clients
 
         def read(_tx: Tx) -> Mapping[str, Any]:
-            found = records.find(scope, client_id).id
+            found = records.find(ctx, client_id).id
             return records.read_configs([found])[found]
 
         return await self._store.read(read)
@@ -223,11 +218,10 @@ class ClientService:
 
     async def set_config(self, ctx: Context, client_id: str, values: Mapping[str, Any]) -> None:
         """Set keys of the client's settings; None removes a key."""
-        scope = ctx.scope.clients
         good = _settings(values)
 
         def write(tx: Tx) -> None:
-            records.write_config(tx, records.find(scope, client_id).id, good)
+            records.write_config(tx, records.find(ctx, client_id).id, good)
 
         await self._write(ctx, write)
 
