@@ -178,6 +178,27 @@ async def test_every_tampering_is_found_and_named(toolkit: Toolkit, data: st.Dat
 
 
 @pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("at", "never"), ("at", 10**18), ("at", b"x"), ("duration_ms", "long"), ("duration_ms", 1e999),
+        ("actor", b"\xff"), ("message", 7), ("hash", b""), ("previous", b"\x00"),
+    ],
+)  # fmt: skip
+async def test_a_row_of_wrong_types_is_named(toolkit: Toolkit, column: str, value: Any) -> None:
+    """What no column of ours would hold is found as an edit, and does not keep the proof from the other rows."""
+    store = await toolkit.get(Store)
+    await _fill(store, 4)
+    update = f"UPDATE audit SET {column} = ? WHERE seq = 2"
+    await store.write(lambda tx: tx.db.execute_sql(update, (value,)))
+    await store.write(lambda _tx: AuditTable.update(actor="x").where(AuditTable.seq == 4).execute())
+    proof = await _prove(store)
+    named = [problem for problem in proof.problems if problem.endswith("was edited")]
+    assert proof.rows == 4
+    assert named[0].startswith("row 2 (")
+    assert named[-1].startswith("row 4 (")
+
+
+@pytest.mark.parametrize(
     "text", ["a\x00b", "\ud800", "é\u2028", "x" * 50_000, "'; DROP TABLE audit; --"]
 )
 async def test_odd_text_keeps_the_chain_whole(each_toolkit: Toolkit, text: str) -> None:
