@@ -4,10 +4,11 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,46 @@ def test_broken_messages_do_not_end_it(pipe: Callable[[], Any]) -> None:
     call = {"name": "door_look", "arguments": {"door": "last"}}
     send(process, {"jsonrpc": "2.0", "id": "end", "method": "tools/call", "params": call})
     assert answer(process, "end")["result"]["structuredContent"] == {"result": "last is shut"}
+
+
+def test_a_request_that_cannot_be_read_is_answered(pipe: Callable[[], Any]) -> None:
+    """An agent does not wait for ever for what it sent wrongly; broken notifications and answers stay unanswered."""
+    process = pipe()
+    send(process, HELLO, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+    answer(process, 0)
+    head = b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":'
+    call = head + b'{"name":"door_look","arguments":{"door":%s}}}'
+    for line in (
+        {"jsonrpc": "2.0", "id": 8, "error": {"code": "x"}},
+        {"jsonrpc": "2.0", "method": 5},
+        call % (1, b'"\\ud800"'),
+        call % (2, b"[" * 400 + b"]" * 400),
+        head % 3 + b"[]}",
+        b'{"id":"last","method":5}',
+    ):
+        send(process, line)
+    for id in (1, 2, 3, "last"):
+        line = json.loads(process.stdout.readline())
+        assert (line["id"], line["error"]["code"]) == (id, -32600)
+    for broken, code in ((b"{", -32700), (b"[" * 5000, -32700), (b"null", -32600)):
+        send(process, broken)
+        line = json.loads(process.stdout.readline())
+        assert (line["id"], line["error"]["code"]) == (None, code)
+
+
+def test_told_to_stop_it_ends_its_calls(workspace: Path, pipe: Callable[[], Any]) -> None:
+    """SIGTERM cancels what runs, which is noted in the audit trail, and ends the process."""
+    process = pipe()
+    send(process, HELLO, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+    answer(process, 0)
+    call = {"name": "door_wait", "arguments": {}, "_meta": {"progressToken": 1}}
+    send(process, {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call})
+    assert b"progress" in process.stdout.readline()
+    process.terminate()
+    assert process.wait(20) == 0
+    with closing(sqlite3.connect(workspace / "data" / "msp-toolkit.db")) as database:
+        rows = database.execute("SELECT action, outcome FROM audit ORDER BY seq DESC LIMIT 1")
+        assert rows.fetchall() == [("door.wait", "cancelled")]
 
 
 def test_it_ends_when_the_agent_hangs_up(pipe: Callable[[], Any]) -> None:

@@ -5,11 +5,13 @@ Where both streams are pipes or sockets, as programs that start servers make the
 """
 
 import asyncio
+import json
 import os
 import select
+import signal
 import stat
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, Self
 
 import anyio
@@ -31,7 +33,23 @@ async def serve(desk: Desk) -> None:
     server = build(desk)
     streams: AbstractAsyncContextManager[Any] = pipes() if _are_pipes() else stdio_server()
     async with streams as (reader, writer):
-        await server.run(reader, writer, server.create_initialization_options())
+        with _until_terminated():
+            await server.run(reader, writer, server.create_initialization_options())
+
+
+@contextmanager
+def _until_terminated() -> Iterator[None]:
+    """End what runs, each call in its own way, when the process is told to stop."""
+    with anyio.CancelScope() as scope:
+        if os.name != "posix":
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, scope.cancel)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _are_pipes() -> bool:
@@ -53,7 +71,8 @@ async def pipes() -> AsyncIterator[tuple["Reader", "Writer"]]:
             lambda: asyncio.StreamReaderProtocol(lines), os.fdopen(os.dup(inward), "rb", 0)
         )
         try:
-            yield Reader(lines), Writer(outward)
+            writer = Writer(outward)
+            yield Reader(lines, writer), writer
         finally:
             transport.close()
 
@@ -83,10 +102,11 @@ class _Stream:
 
 
 class Reader(_Stream):
-    """Messages, one on each line; a line that is none comes as the exception."""
+    """Messages, one on each line; a line that is none is answered, and comes as the exception."""
 
-    def __init__(self, lines: asyncio.StreamReader) -> None:
+    def __init__(self, lines: asyncio.StreamReader, writer: "Writer") -> None:
         self._lines = lines
+        self._writer = writer
 
     def __aiter__(self) -> Self:
         return self
@@ -102,14 +122,44 @@ class Reader(_Stream):
         try:
             line = await self._lines.readline()
         except ValueError as error:  # longer than anything an agent sends
+            await self._refuse("")
             return error
         if not line:
             raise anyio.EndOfStream
+        text = line.decode("utf-8", "replace")
         try:
-            text = line.decode("utf-8", "replace")
             return SessionMessage(types.jsonrpc_message_adapter.validate_json(text, by_name=False))
         except ValueError as error:
+            await self._refuse(text)
             return error
+
+    async def _refuse(self, text: str) -> None:
+        """Answer what is no message, so that no agent waits for ever."""
+        answer = refusal(text)
+        if answer is not None:
+            with suppress(anyio.BrokenResourceError):
+                await self._writer.send(SessionMessage(answer))
+
+
+def refusal(text: str) -> types.JSONRPCError | None:
+    """Return the answer to a line that is no message; None for a broken notification or answer."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return _error(None, types.PARSE_ERROR, "Parse error")
+    if not isinstance(data, dict):
+        return _error(None, types.INVALID_REQUEST, "Invalid request")
+    if "method" not in data or "id" not in data:
+        return None
+    id = data["id"]
+    known = type(id) is int or (isinstance(id, str) and id.isprintable())
+    return _error(id if known else None, types.INVALID_REQUEST, "Invalid request")
+
+
+def _error(id: int | str | None, code: int, message: str) -> types.JSONRPCError:
+    return types.JSONRPCError(
+        jsonrpc="2.0", id=id, error=types.ErrorData(code=code, message=message)
+    )
 
 
 class Writer(_Stream):
