@@ -163,10 +163,10 @@ if TYPE_CHECKING:
     from msp_core.status import worst as worst
     from msp_core.structure import Problem as Problem
     from msp_core.structure import Unstructurable as Unstructurable
-    from msp_core.structure import parse_duration as parse_duration
-    from msp_core.structure import parse_time as parse_time
     from msp_core.structure import plain as plain
     from msp_core.structure import structure as structure
+    from msp_core.times import parse_duration as parse_duration
+    from msp_core.times import parse_time as parse_time
     from msp_core.toolkit import Toolkit as Toolkit
     from msp_core.vendor import Command as Command
     from msp_core.vendor import CommandResult as CommandResult
@@ -185,7 +185,8 @@ _HOMES = {
     "cron": "is_cron",
     "context": "Context Planned check_door correlation_id",
     "display": "Column Display Listing moment",
-    "structure": "Problem Unstructurable parse_duration parse_time plain structure",
+    "structure": "Problem Unstructurable plain structure",
+    "times": "parse_duration parse_time",
     "watchdog": "watched",
     "errors": (
         "AlertNotFound ApprovalRequired AuthenticationFailed ClientNotFound ConfigError ConfirmationRequired "

@@ -238,6 +238,7 @@ async def read_client(
 
 async def complete_client(ctx: Context, argument: str, value: str) -> tuple[str, ...]:
     """Give the ids of clients that begin like this, of those the caller may see."""
+    del argument  # each parameter that takes a client is completed alike
     found = await (await ctx.get(Clients)).list(ctx)
     ids = sorted(client.id for client in found.items)
     return tuple(one for one in ids if one.startswith(value.lower()))
