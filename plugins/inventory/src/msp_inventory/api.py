@@ -108,6 +108,8 @@ class SyncReport:
     doubts: tuple[Doubt, ...] = ()
     recorded: bool = True
     """False in a dry run and in read-only mode."""
+    notes: tuple[str, ...] = ()
+    """What to do where no instance could be asked."""
 
     @property
     def exit_code(self) -> int:
@@ -116,7 +118,7 @@ class SyncReport:
 
     def say(self) -> str:
         """Return what people should know beyond the table, with the commands that settle it."""
-        lines: list[str] = []
+        lines = list(self.notes)
         if not self.recorded:
             lines.append("Nothing was recorded: this is what a sync would do.")
         for one in self.instances:
@@ -162,7 +164,7 @@ class SyncReport:
         ),
         rows="instances",
         summary=lambda report: report.say(),
-        empty="No adapter instance lists clients or devices.",
+        empty="No adapter that is configured lists clients or devices.",
     )
 
 

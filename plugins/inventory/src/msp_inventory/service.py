@@ -12,7 +12,6 @@ from msp_core.v1 import (
     DeviceKind,
     InvalidParameters,
     Listing,
-    ListsClients,
     ListsDevices,
     NotSupported,
     OsFamily,
@@ -23,6 +22,7 @@ from msp_core.v1 import (
 )
 from msp_inventory import byhand, devices, lookup
 from msp_inventory.api import DeviceLinks, Doubt, Link, LinkKind, SyncReport
+from msp_inventory.consoles import lists, to_configure
 from msp_inventory.default import default_rmm
 from msp_inventory.figures import client_links, device_counts
 from msp_inventory.reconcile import Counts, Listed, reconcile
@@ -307,6 +307,7 @@ class InventoryService:
             unmatched=tuple(syncing.unmatched),
             doubts=await self._doubts(ctx, sorted(offers)),
             recorded=ctx.records,
+            notes=() if offers else to_configure(self._toolkit),
         )
 
     def _offers(self, instances: Sequence[str]) -> dict[str, tuple[type, ...]]:
@@ -317,18 +318,18 @@ class InventoryService:
                 for one in self._toolkit.instances()
                 if one.adapter.role
                 is not Role.HOST  # this machine is nobody's, unless somebody says so
-                and (ListsDevices in one.adapter.offers or ListsClients in one.adapter.offers)
+                and lists(one.adapter)
             }
         found = {}
         for name in instances:
-            offers = self._toolkit.instance(name).adapter.offers
-            if ListsDevices not in offers and ListsClients not in offers:
+            adapter = self._toolkit.instance(name).adapter
+            if not lists(adapter):
                 raise NotSupported(
                     f"{name} lists neither clients nor devices",
                     suggestion="Add its devices with: msp-toolkit device add",
                     instance=name,
                 )
-            found[name] = offers
+            found[name] = adapter.offers
         return found
 
     async def _doubts(self, ctx: Context, instances: Sequence[str]) -> tuple[Doubt, ...]:
