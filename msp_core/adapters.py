@@ -5,7 +5,7 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from msp_core.data import Data
-from msp_core.records import is_id, is_ref
+from msp_core.records import is_id, is_ref, is_tuple
 
 
 class Role(StrEnum):
@@ -53,8 +53,8 @@ class Adapter(Data):
     role: Role
     factory: str = field(validator=is_ref)
     settings: str = field(validator=is_ref)
-    offers: tuple[type, ...] = ()
+    offers: tuple[type, ...] = field(default=(), validator=is_tuple)
     aliases: tuple[str, ...] = ()
-    credentials: tuple[Credential, ...] = ()
-    lacks: tuple[Lack, ...] = ()
+    credentials: tuple[Credential, ...] = field(default=(), validator=is_tuple)
+    lacks: tuple[Lack, ...] = field(default=(), validator=is_tuple)
     implicit: str | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen, validators
 
 from msp_core.data import Data
-from msp_core.records import is_id, is_ref
+from msp_core.records import is_id, is_ref, is_tuple
 
 if TYPE_CHECKING:
     from msp_core.model import Device
@@ -44,7 +44,7 @@ class Check(Data):
 
     id: str = field(validator=is_id)
     title: str
-    needs: tuple["type | str | AnyOf", ...]
+    needs: tuple["type | str | AnyOf", ...] = field(validator=is_tuple)
     limits: str = field(validator=is_ref)
     evaluate: str = field(validator=is_ref)
     aliases: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ class Source(Data):
     """
 
     id: str = field(validator=is_id)
-    facts: tuple[type | str, ...]
+    facts: tuple[type | str, ...] = field(validator=is_tuple)
     read: str = field(validator=is_ref)
     adapter: str | None = None
     granularity: Granularity = Granularity.DEVICE

@@ -128,7 +128,8 @@ def _report_failure(failure: Any) -> None:
     from msp_core.terminal import warn
 
     warn(
-        f"plugin {failure.plugin} ({failure.distribution} {failure.version}) is not in use: {failure.reason}"
+        f"plugin {failure.plugin} ({failure.distribution} {failure.version}) is not in use: {failure.reason}. "
+        f"See: msp-toolkit plugin show {failure.plugin}"
     )
 
 

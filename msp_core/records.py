@@ -29,6 +29,14 @@ def _matches(pattern: str, what: str) -> Any:
     return check
 
 
+def is_tuple(_instance: object, attribute: Any, value: object) -> None:
+    """Demand a tuple, which is a comma more than a value in brackets."""
+    if not isinstance(value, tuple):
+        shown = getattr(value, "__name__", repr(value))
+        message = f"{attribute.name} is no tuple; write {attribute.name}=({shown},)"
+        raise ValueError(message)
+
+
 is_ref = _matches(_REF, "a reference like 'package.module:name'")
 is_id = _matches(_ID, "an id like 'disk' or 'health.check' (lower case, digits, hyphens, dots)")
 

@@ -142,9 +142,13 @@ class Registry:
             raise
         except (Exception, SystemExit) as error:
             message = f"{ref} cannot be loaded: {type(error).__name__}: {error}"
+            missing = isinstance(error, AttributeError) and isinstance(value, types.ModuleType)
+            near = get_close_matches(attribute, vars(value), n=1) if missing else []
+            hint = f"Did you mean {module}:{near[0]}? " if near else ""
             raise PluginError(
                 message,
-                suggestion="Reinstall or disable the plugin; see 'msp-toolkit doctor'.",
+                suggestion=f"{hint}Reinstall or disable the plugin; see 'msp-toolkit doctor'. "
+                "Its author looks at the record in plugin.py that names it.",
                 reference=ref,
             ) from error
         return value
@@ -264,6 +268,9 @@ class Registry:
     def _check_hooks(self, module: types.ModuleType) -> None:
         for name, value in vars(module).items():
             if not hasattr(value, _MARK):
+                if name in hookspecs.HOOKS and isinstance(value, types.FunctionType):
+                    message = f"{place(value)}: {name} is not marked, so nobody would call it"
+                    raise HookError(message, "Write @hookimpl above it, from msp_core.v1.")
                 continue
             if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
                 message = f"{place(value)}: {name} is async; a hook is an ordinary function that returns records"

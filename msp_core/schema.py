@@ -4,7 +4,7 @@ import collections.abc
 import inspect
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import lru_cache
@@ -58,15 +58,16 @@ def parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
     """Read the parameters of a tool function, without its first, the context; raise PluginError if it cannot be."""
     try:
         hints = get_type_hints(function, include_extras=True)
-        declared = list(inspect.signature(function).parameters.values())[1:]
+        declared = list(inspect.signature(function).parameters.values())
     except (NameError, TypeError, ValueError) as error:
         message = f"The signature of {function.__module__}.{function.__qualname__} cannot be read: {error}"
         raise PluginError(
             message,
             suggestion="Import the names used in its annotations at run time, not under TYPE_CHECKING.",
         ) from None
+    _require_shape(function, declared, hints)
     found = []
-    for one in declared:
+    for one in declared[1:]:
         if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) or one.name not in hints:
             message = f"{function.__module__}.{function.__qualname__}: parameter {one.name!r} needs a type of its own"
             raise PluginError(
@@ -75,6 +76,25 @@ def parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
             )
         found.append(_parameter(one.name, hints[one.name], one.default))
     return tuple(found)
+
+
+def _require_shape(
+    function: Callable[..., Any], declared: Sequence[inspect.Parameter], hints: Mapping[str, Any]
+) -> None:
+    """Refuse a function that is not async, or does not take the context first: its arguments would be lost."""
+    name, where = function.__name__, f"{function.__module__}.{function.__qualname__}"
+    plain_one = inspect.isfunction(function) and not hasattr(function, "__wrapped__")
+    if plain_one and not inspect.iscoroutinefunction(function):
+        raise PluginError(
+            f"{where} is an ordinary function; it is called with await.",
+            suggestion=f"Write 'async def {name}(...)'.",
+        )
+    first = declared[0].name if declared else ""
+    if first not in ("ctx", "_ctx") and getattr(hints.get(first), "__name__", "") != "Context":
+        raise PluginError(
+            f"{where} does not take the context first.",
+            suggestion=f"Write 'async def {name}(ctx: Context, ...)', with Context from msp_core.v1.",
+        )
 
 
 def row_type(function: Callable[..., Any]) -> Any:

@@ -52,6 +52,10 @@ def no_command(word: str, known: Iterable[str], registry: "Registry") -> str:
     if word in COMMANDS:
         why = _missing(word, f"pip install {COMMANDS[word]}", registry)
         return f"There is no command {word!r}: {why}"
+    if word in registry.failures:
+        return (
+            f"There is no command {word!r}: that plugin failed. Run: msp-toolkit plugin show {word}"
+        )
     names = sorted({*registry.disabled, *registry.failures})
     out = f" Disabled or failed plugins: {', '.join(names)}." if names else ""
     return f"There is no command {word!r}.{hint}{out}"

@@ -1,5 +1,6 @@
 """`plugin verify`: hold an installed plugin against the cases of its kinds."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from msp_core.v1 import (
 )
 
 _VERIFY_SECONDS = 600
+_PREFIX = re.compile(r"(AssertionError|msp_core\.errors\.\w+): ")
 
 
 @attrs.frozen(kw_only=True)
@@ -216,7 +218,7 @@ def _outcome(case: ET.Element) -> tuple[str, Status | None, str]:
     if bad is None:
         bad = case.find("error")
     if bad is not None:
-        reason = (bad.get("message") or "").splitlines()[0].removeprefix("AssertionError: ")
+        reason = _PREFIX.sub("", (bad.get("message") or "").splitlines()[0])
         return name, Status.CRITICAL, reason[:300]
     skipped = case.find("skipped")
     if skipped is not None:

@@ -54,6 +54,11 @@ def registry_for(plugin: str, also: Sequence[str] = ()) -> Registry:
     return Registry([one for one in candidates if one.id in wanted])
 
 
+def installed_ids() -> tuple[str, ...]:
+    """Return the ids of every plugin that is installed here."""
+    return tuple(one.id for one in _installed()[0])
+
+
 def _not_installed(
     id: str, known: Mapping[str, Candidate], failures: Sequence[PluginFailure]
 ) -> UnknownPlugin:

@@ -164,7 +164,9 @@ P, C, T, S, K, M = (
 )  # fmt: skip
 BROKEN: list[tuple[type[PluginConformance], str, str, str]] = [
     (P, "it_loads", "yield Tool(", "raise ValueError('no'); yield Tool("),
-    (P, "it_offers_something", "@hookimpl", ""),
+    (P, "it_loads", "@hookimpl", ""),
+    (P, "it_offers_something", "    yield Tool(", "    return\n    yield Tool("),
+    (P, "its_ids_are_its_own", 'name="{id}.greet"', 'name="health.check"'),
     (P, "plugin_module_imports_the_contract_alone", "@hookimpl", "import attrs\n@hookimpl"),
     (P, "hooks_say_the_same_twice", "yield Tool(", "import random\n    yield Tool(example=str(random.random()),"),
     (P, "every_reference_leads_somewhere", "work:greet", "work:nowhere"),

@@ -60,6 +60,15 @@ MISTAKES = {
         HOOK + "def msp_tools():\n    return Tool(name='returns-one.x', run='a:b', summary='s')",
         ("msp_tools", "not iterable", "plugin.py line 2"),
     ),
+    "unmarked": (
+        "def msp_tools():\n    return []",
+        ("msp_tools is not marked", "plugin.py line 1", "@hookimpl"),
+    ),
+    "no-tuple": (
+        HOOK
+        + "def msp_checks():\n    yield Check(id='c', title='c', needs=Tool, limits='a:b', evaluate='a:b')",
+        ("msp_checks", "write needs=(Tool,)", "plugin.py line 4"),
+    ),
     "same-id-twice": (
         HOOK
         + "def msp_tools():\n    for _ in 'ab':\n        yield Tool(name='s.x', run='a:b', summary='s')",

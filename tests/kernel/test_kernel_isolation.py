@@ -184,6 +184,9 @@ def test_a_missing_implementation_names_the_reference(site: Path) -> None:
     """A record that names what is not there fails when used, with the reference."""
     with pytest.raises(PluginError, match=r"msp_good\.plugin:nowhere"):
         loaded(site).load("msp_good.plugin:nowhere")
+    with pytest.raises(PluginError) as caught:
+        loaded(site).load("msp_good.plugin:msp_tolls")
+    assert "Did you mean msp_good.plugin:msp_tools?" in caught.value.suggestion
 
 
 def test_a_plugin_that_hangs_is_named_and_the_process_ends_with_3(tmp_path: Path) -> None:
@@ -219,6 +222,7 @@ def test_a_broken_plugin_costs_one_line_on_stderr(site: Path, tmp_path: Path) ->
     lines = [line for line in done.err.splitlines() if "sad" in line]
     assert len(lines) == 1
     assert "missing thing" in lines[0]
+    assert "plugin show sad" in lines[0]
 
 
 def test_safe_mode_loads_no_plugin(site: Path, tmp_path: Path) -> None:

@@ -165,16 +165,43 @@ def test_a_signature_is_read_into_parameters() -> None:
     assert choices(client, registry) == ()
 
 
-def _star(ctx: Context, *names: str) -> None:
+async def _star(ctx: Context, *names: str) -> None:
     """Take any number."""
 
 
-def _bare(ctx: Context, name) -> None:  # type: ignore[no-untyped-def]
+async def _bare(ctx: Context, name) -> None:  # type: ignore[no-untyped-def]
     """Say nothing of its type."""
 
 
-def _unresolved(ctx: Context, name: "NoSuchName") -> None:  # type: ignore[name-defined]  # noqa: F821
+async def _unresolved(ctx: Context, name: "NoSuchName") -> None:  # type: ignore[name-defined]  # noqa: F821
     """Name what is not there."""
+
+
+def _sync(ctx: Context, name: str) -> None:
+    """Forget that it is awaited."""
+
+
+async def _without_context(name: str) -> None:
+    """Take an argument where the context comes."""
+
+
+async def _without_anything() -> None:
+    """Take nothing."""
+
+
+@pytest.mark.parametrize(
+    ("function", "fix"),
+    [
+        (_sync, "async def _sync"),
+        (_without_context, "ctx: Context, ..."),
+        (_without_anything, "ctx: Context, ..."),
+    ],
+)
+def test_a_function_that_cannot_be_called_is_refused(function: Any, fix: str) -> None:
+    """Its arguments would be lost without a word; the error says how to write it."""
+    with pytest.raises(PluginError, match=function.__name__) as caught:
+        parameters(function)
+    assert fix in caught.value.suggestion
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,7 @@ def test_an_unknown_service_says_which_plugin_it_belongs_to(
         (("acne", "try"), "Did you mean 'acme'?"),
         (("banana",), "There is no command 'banana'. Disabled or failed plugins: idle, sad."),
         (("idle", "hello"), "There is no command 'idle'. Disabled or failed plugins: idle, sad."),
+        (("sad", "hello"), "There is no command 'sad': that plugin failed. Run: msp-toolkit plugin show sad"),
         (("--safe-mode", "health", "check"), "There is no command 'health' while no plugin is loaded (--safe-mode)."),
         (("acme", "try", "--call", "health.check"), "The plugin for 'health.check' is not installed. Run: pip install msp-health"),
     ],

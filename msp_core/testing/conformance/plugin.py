@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
+import pytest
 
 from msp_core.discovery import Candidate, slug
+from msp_core.errors import PluginError
 from msp_core.hookspecs import HOOKS, record_of
 from msp_core.records import Doc, Settings, Tool
 from msp_core.registry import Registry
-from msp_core.testing.subject import registry_for
+from msp_core.testing.subject import installed_ids, registry_for
+
+_HOOK_OF = {record: hook for hook, record in HOOKS.items()}
 
 
 class PluginConformance:
@@ -38,6 +42,7 @@ class PluginConformance:
 
     def test_it_offers_something(self) -> None:
         """A plugin implements a hook at least, and the hook returns something."""
+        self._need_loading()
         assert list(self._records()), (
             "no hook returns anything: is @hookimpl there, is the name right?"
         )
@@ -60,6 +65,7 @@ class PluginConformance:
 
     def test_hooks_say_the_same_twice(self) -> None:
         """A hook is data: asked again it returns equal records."""
+        self._need_loading()
         registry = self._loaded()
         module = registry.load(f"{self._candidate().module}:__dict__")
         for hook in HOOKS:
@@ -73,8 +79,23 @@ class PluginConformance:
             for field in attrs.fields(type(record)):
                 value = getattr(record, field.name)
                 if _is_reference(field, value):
-                    found = registry.load(value)
-                    assert found is not None, f"{record.id}: {field.name}={value!r} is None"
+                    where = f"plugin.py, {_HOOK_OF[type(record).__name__]}, {record.id}: {field.name}={value!r}"
+                    try:
+                        found = registry.load(value)
+                    except PluginError as error:
+                        message = f"{where}: {error.message}. {error.suggestion}"
+                        raise AssertionError(message) from error
+                    assert found is not None, f"{where} is None"
+
+    def test_its_ids_are_its_own(self) -> None:
+        """Next to everything that is installed here it still loads: nobody else offers its ids."""
+        self._need_loading()
+        everybody = registry_for(self.plugin, also=installed_ids())
+        everybody.load_all()
+        failure = everybody.failures.get(self.plugin)
+        if failure is not None:
+            message = f"{failure.stage}: {failure.reason}. Give it an id of its own, such as {self.plugin}.name"
+            raise AssertionError(message)
 
     def test_records_are_described(self) -> None:
         """What people choose from has a title or summary."""
@@ -157,6 +178,10 @@ class PluginConformance:
                 function = registry.load(record.run)
                 assert inspect.iscoroutinefunction(function), f"{record.run} is not async"
                 assert inspect.getdoc(function), f"{record.run} has no docstring"
+
+    def _need_loading(self) -> None:
+        if self.plugin in self._loaded().failures:
+            pytest.skip("it does not load")
 
     def _candidate(self) -> Candidate:
         return registry_for(self.plugin).candidates[self.plugin]
