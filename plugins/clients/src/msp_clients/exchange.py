@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -23,6 +24,7 @@ from msp_core.v1 import (
     Doc,
     InvalidParameters,
     Param,
+    Surface,
     Tier,
     UnknownPlugin,
 )
@@ -30,6 +32,7 @@ from msp_core.v1 import (
 FIELDS = ("id", "name", "contact_email", "tier", "status", "tags", "notes")
 SETTINGS = "settings"
 """The client's own settings: an object, so in JSON only."""
+_STREAM = Path("-")
 _SIZE_BYTES = 50 * 1024 * 1024
 _FORMULA = (
     "=",
@@ -112,10 +115,15 @@ class Imported:
 async def export_clients(
     ctx: Context,
     *,
-    output: Annotated[Path | None, Doc("File to write; shown when left out.")] = None,
+    output: Annotated[
+        Path | None, Doc("File to write, .csv or .json; shown when left out or -.")
+    ] = None,
     format: Annotated[Format | None, Doc("csv or json; from the file's name, else csv.")] = None,
 ) -> Exported:
     """Write clients as CSV or JSON. JSON holds each client's own settings too."""
+    output = None if output == _STREAM else output
+    if format is None:
+        _require_format(output)
     service = await ctx.get(Clients)
     found = await service.list(ctx)
     settings = await service.get_configs(ctx, [client.id for client in found.items])
@@ -132,7 +140,7 @@ async def export_clients(
 
 async def import_clients(
     ctx: Context,
-    file: Annotated[Path, Doc("CSV or JSON file."), Param(arg=True)],
+    file: Annotated[Path, Doc("CSV or JSON file; - is what is piped in."), Param(arg=True)],
     *,
     format: Annotated[Format | None, Doc("csv or json; from the file's name, else csv.")] = None,
 ) -> Imported:
@@ -141,7 +149,7 @@ async def import_clients(
     A row whose id (or, without an id, exact name) is known updates that client; fields left out stay as they are.
     Settings that are given, in JSON, are all the client has afterwards.
     """
-    text = _read(file)
+    text = _piped(ctx) if file == _STREAM else _read(file)
     entries = parse(text, format or _format_of(file) or Format.CSV)
     await _check_settings(ctx, entries)
     merged = await (await ctx.get(Clients)).merge(ctx, entries)
@@ -331,6 +339,34 @@ def _unguarded(cell: str) -> str:
 def _format_of(path: Path | None) -> Format | None:
     suffix = path.suffix.lower().lstrip(".") if path else ""
     return Format(suffix) if suffix in set(Format) else None
+
+
+def _require_format(path: Path | None) -> None:
+    """Refuse a file whose name promises what is not written."""
+    if path is not None and path.suffix and _format_of(path) is None:
+        raise InvalidParameters(
+            f"{path}: {path.suffix} is no format of clients",
+            suggestion=f"Formats: {', '.join(Format)}. Name it so, or say which: --format csv",
+        )
+
+
+def _piped(ctx: Context) -> str:
+    """Read the standard input, which belongs to the caller at the command line alone."""
+    if ctx.surface is not Surface.CLI:
+        raise InvalidParameters(
+            "'-' is the standard input of a command line", suggestion="Name a file."
+        )
+    data = sys.stdin.buffer.read(_SIZE_BYTES + 1)
+    if len(data) > _SIZE_BYTES:
+        raise InvalidParameters(
+            "the standard input is larger than 50 MB", suggestion="Split it into several files."
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidParameters(
+            "the standard input is not UTF-8", suggestion='Save it as "CSV UTF-8".'
+        ) from error
 
 
 def _read(path: Path) -> str:
