@@ -1,6 +1,8 @@
 """Run one tool, the same way for every surface: structure, authorise, run, audit; every failure is an MspError."""
 
 import asyncio
+import hashlib
+import json
 import logging
 import time
 from collections.abc import Mapping
@@ -85,6 +87,7 @@ def _is_cancelled() -> bool:
 
 def call_of(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> Call:
     """Describe a call as the guard sees it, secrets masked."""
+    given = plain(arguments)
     return Call(
         tool=tool.name,
         effect=tool.effect,
@@ -94,9 +97,15 @@ def call_of(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> Call:
         correlation_id=ctx.correlation_id,
         started_at=ctx.now(),
         dry_run=ctx.dry_run,
-        arguments=mask_data(plain(arguments)),
+        arguments=mask_data(given),
         plan=ctx.plan,
+        digest=_digest(given) if tool.effect >= Effect.CHANGE else "",
     )
+
+
+def _digest(arguments: Any) -> str:
+    text = json.dumps(arguments, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def refuse(

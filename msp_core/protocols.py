@@ -187,6 +187,8 @@ class Call(Data):
     arguments: Mapping[str, Any] = field(factory=dict)
     plan: str = ""
     """The id of the plan it carries out."""
+    digest: str = ""
+    """Hash of the arguments of a change as they were given: two that differ only in what is masked are not the same."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -65,6 +65,9 @@ async def test_dry_run_runs_nothing(ready: Toolkit, console: Callable) -> None:
     assert isinstance(done, Planned)
     assert "reboot" in ctx.planned[0].preview
     assert console("rmm").commands == []
+    long = "echo " + "x" * 600 + "; reboot"
+    await ready.call("device.exec", {"device": "acme-corp/srv-01", "command": [long]}, ctx=ctx)
+    assert ctx.planned[1].preview.endswith("... (113 characters more)")
 
 
 async def test_a_transport_set_up_for_a_device_comes_first(

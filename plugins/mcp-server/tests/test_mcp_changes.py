@@ -67,6 +67,55 @@ async def test_a_change_is_planned_first(desk: Desk, agent: Agent, done: list[st
     assert done == ["open acme-corp/a", "open acme-corp/b"] * 2
 
 
+async def test_a_plan_is_of_what_is_masked_too(desk: Desk, agent: Agent, done: list[str]) -> None:
+    """A plan of one call is not taken for another that looks the same where secrets are hidden."""
+    async with agent(desk) as client:
+        planned = await client.call_tool("door_open", {"doors": ["acme-corp/token: first1"]})
+        plan = planned.structured_content["plan"]["id"]
+        other = {"doors": ["acme-corp/token: second"], "plan": plan}
+        assert code_of(await client.call_tool("door_open", other)) == "CONFLICT"
+    assert done == []
+
+
+HIDING = (
+    "ok <!-- && rm -rf / -->",
+    "ok <b; rm -rf />",
+    "[ok](rm-rf)",
+    "ok\n# rm -rf /",
+    "```rm -rf```",
+    "ok \U000e0072\u202emr",
+    "ok \x1b]rm -rf\x07",
+    "x" * 3000 + " rm -rf /",
+)
+
+
+@pytest.mark.parametrize("text", HIDING)
+async def test_nothing_hides_in_what_a_person_approves(desk: Desk, agent: Agent, text: str) -> None:
+    """Markup and invisible characters are spelled out in a plan and a question, and no part is left out unsaid."""
+    person = Person("decline")
+    async with agent(desk, elicitation_callback=person) as client:
+        await client.call_tool("door_demolish", {"door_id": f"acme-corp/{text}"})
+        planned = await client.call_tool("door_open", {"doors": [f"acme-corp/{text}"]})
+    told = planned.structured_content["plan"]["changes"][0]
+    for shown in (person.asked[0], told, planned.content[0].text):
+        if len(text) < 3000:
+            plain = shown.encode().decode("unicode_escape", "replace")
+            assert text in plain or text.encode("unicode_escape").decode() in shown
+        else:
+            assert "characters more" in shown or text in shown
+        assert "\u202e" not in shown
+        assert "\x1b" not in shown
+
+
+async def test_a_person_is_told_of_what_is_hidden(desk: Desk, agent: Agent) -> None:
+    """What looks like a secret is not shown, and its place is named."""
+    person = Person("decline")
+    async with agent(desk, elicitation_callback=person) as client:
+        await client.call_tool("door_demolish", {"door_id": "acme-corp/token: $(reboot)"})
+    assert "$(reboot)" not in person.asked[0]
+    assert "looks like a secret" in person.asked[0]
+
+
 async def test_destroying_waits_for_a_person_on_the_command_line(
     desk: Desk, agent: Agent, done: list[str]
 ) -> None:

@@ -152,7 +152,8 @@ def _page(last: int) -> list[tuple[int, AuditRow | None]]:
     try:
         return [(row.seq, row) for row in rows(query)]
     except (TypeError, ValueError, OverflowError):  # somebody put what is no time, or no number
-        return [(seq, _readable(seq)) for (seq,) in query.select(AuditTable.seq).tuples()]
+        numbers: Any = query.select(AuditTable.seq).tuples()
+        return [(seq, _readable(seq)) for (seq,) in numbers]
 
 
 def _readable(seq: int) -> AuditRow | None:

@@ -16,8 +16,9 @@ _LETTERS = "23456789abcdefghjkmnpqrstvwxyz"  # none that are mistaken for anothe
 
 
 def digest_of(call: Call) -> str:
-    """Hash what makes two calls the same: who, where, what, with which arguments."""
-    same = json.dumps([call.actor.id, call.surface.value, call.tool, arguments_text(call)])
+    """Hash what makes two calls the same: who, where, what, with which arguments, masked ones too."""
+    given = call.digest or arguments_text(call)
+    same = json.dumps([call.actor.id, call.surface.value, call.tool, given])
     return hashlib.sha256(same.encode()).hexdigest()
 
 

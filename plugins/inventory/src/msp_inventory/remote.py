@@ -97,6 +97,12 @@ class Deployed:
     DISPLAY: ClassVar[Display] = Display(summary=lambda done: done.say())
 
 
+def _shown(line: str) -> str:
+    """Return a command line for a preview; that there is more of it is said, for somebody approves it."""
+    more = len(line) - _LONGEST_PREVIEW
+    return line if more <= 0 else f"{line[:_LONGEST_PREVIEW]}... ({more} characters more)"
+
+
 async def run_command(
     ctx: Context,
     device: Annotated[str, Doc("The device, as CLIENT/DEVICE."), Param(arg=True)],
@@ -135,7 +141,7 @@ async def run_command(
         apply,
         key=f"command:{ctx.correlation_id}:{found.id}",
         client_id=found.client_id,
-        preview=f"run on {found.id} via {instance}: {line[:_LONGEST_PREVIEW]}",
+        preview=f"run on {found.id} via {instance}: {_shown(line)}",
     )
     if isinstance(done, Planned):
         return done

@@ -32,10 +32,11 @@ from msp_core.v1 import (
     UnknownPlugin,
     call_of,
     invoke,
+    mask_data,
     refuse,
 )
 from msp_mcp_server.catalog import Catalog, Offered
-from msp_mcp_server.hygiene import clean
+from msp_mcp_server.hygiene import clean, spelled
 from msp_mcp_server.pages import Page, page_of, paged_arguments, rows_of
 from msp_mcp_server.results import (
     Reply,
@@ -51,6 +52,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_UNKNOWN = 100
 _MOST_CALLERS = 1000
+_HIDDEN = "Something in it looks like a secret and is not shown here: say no unless you know it. "
 MOST_ARGUMENTS = 1_000_000
 """Characters of arguments in one call."""
 
@@ -257,7 +259,7 @@ class Desk:
             f'the same call with "plan": "{proposal.id}".',
             plan=proposal.id,
             expires_at=proposal.expires_at.isoformat(timespec="seconds"),
-            changes=[change.preview for change in planned],
+            changes=[spelled(change.preview) for change in planned],
         )
 
 
@@ -281,12 +283,14 @@ def question(
     one: Offered, proposal: Proposal, planned: list[Planned], arguments: Mapping[str, Any]
 ) -> str:
     """Return what a person is asked: our own words about our own plan."""
-    changes = "\n".join(f"- {clean(change.preview)}" for change in planned[:20])
+    changes = "\n".join(f"- {spelled(change.preview)}" for change in planned[:20])
     more = f"\n- and {len(planned) - 20} more" if len(planned) > 20 else ""
-    given = clean(json.dumps(arguments, ensure_ascii=False))[:500]
+    given = spelled(json.dumps(arguments, ensure_ascii=False))
+    hidden = mask_data(given + changes) != given + changes
     return (
         f"An agent wants to call {one.name} with {given}. {clean(one.description)}. "
         f"It would:\n{changes or '- not known before'}{more}\n\n"
+        f"{_HIDDEN if hidden else ''}"
         f"You are asked because {proposal.reason}. Approve?"
     )
 

@@ -31,6 +31,7 @@ from msp_mcp_server.hygiene import (
     is_harmless,
     is_harmless_text,
     safe,
+    spelled,
     untrusted_fields,
 )
 from msp_mcp_server.pages import Page
@@ -112,7 +113,7 @@ def content_reply(result: McpResult) -> Reply:
 
 def plan_reply(one: Offered, proposal: Proposal, planned: Sequence[Planned]) -> Reply:
     """Return the plan of a call that its caller may now make."""
-    changes = [clean(change.preview) for change in planned]
+    changes = [spelled(change.preview) for change in planned]
     plan = {
         "id": proposal.id,
         "expires_at": proposal.expires_at.isoformat(timespec="seconds"),
