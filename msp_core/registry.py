@@ -147,8 +147,8 @@ class Registry:
             hint = f"Did you mean {module}:{near[0]}? " if near else ""
             raise PluginError(
                 message,
-                suggestion=f"{hint}Reinstall or disable the plugin; see 'msp-toolkit doctor'. "
-                "Its author looks at the record in plugin.py that names it.",
+                suggestion=f"{hint}Reinstall or disable the plugin ('msp-toolkit doctor'); "
+                "its author corrects the record in plugin.py that names it.",
                 reference=ref,
             ) from error
         return value

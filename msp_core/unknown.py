@@ -76,6 +76,29 @@ def no_service(service: type, registry: "Registry") -> UnknownPlugin:
     return UnknownPlugin(f"Nothing offers {service.__name__}: {why}.", suggestion=fix)
 
 
+def no_entry_point(id: str) -> UnknownPlugin | None:
+    """Return the error for a plugin whose distribution is installed and does not say that it is one."""
+    from importlib_metadata import distributions
+
+    from msp_core.discovery import GROUP
+    from msp_core.index import search_path
+
+    for name in (id, f"msp-{id}"):
+        found = next(iter(distributions(name=name, path=search_path())), None)
+        wants = found.requires or () if found and id else ()
+        ours = any(line.startswith("msp-core") for line in wants)
+        if found is None or not ours or found.entry_points.select(group=GROUP):
+            continue
+        line = f'{id} = "{name.replace("-", "_")}.plugin"'
+        return UnknownPlugin(
+            f"{name} is installed and declares no plugin.",
+            suggestion=f'Write {line} below [project.entry-points."msp_toolkit.plugins"] in its pyproject.toml, '
+            "and install it again.",
+            value=id,
+        )
+    return None
+
+
 def _missing(name: str, line: str, registry: "Registry") -> str:
     from msp_core.discovery import slug
 

@@ -13,7 +13,7 @@ from msp_core.discovery import Candidate, discover
 from msp_core.hookspecs import HOOKS, record_of
 from msp_core.registry import BUILTIN, Registry
 from msp_core.sections import Plugins
-from msp_core.unknown import instead
+from msp_core.unknown import instead, no_entry_point
 from msp_core.v1 import Column, ConfigError, Context, Display, Doc, Listing, Param, UnknownPlugin
 
 
@@ -36,7 +36,7 @@ class PluginRow:
     distribution: str
     version: str
     state: str
-    """`active`, `disabled` or `failed`."""
+    """`active`, `disabled`, `failed`, or `not loaded` in safe mode."""
     offers: tuple[str, ...]
     summary: str = ""
     reason: str = ""
@@ -61,9 +61,7 @@ def _rows(ctx: Context) -> Iterable[PluginRow]:
             continue
         candidate = installed.get(id) or registry.candidates.get(id)
         failure = registry.failures.get(id)
-        state = "failed" if failure else "disabled" if id in registry.disabled else "active"
-        if id not in registry.candidates and not failure:
-            state = "disabled"
+        state = _state(ctx, id)
         yield PluginRow(
             id=id,
             distribution=candidate.distribution
@@ -78,12 +76,21 @@ def _rows(ctx: Context) -> Iterable[PluginRow]:
             else (),
             summary=candidate.summary if candidate else "",
             reason=f"{failure.stage}: {failure.reason}" if failure else "",
-            fix=failure.fix
-            if failure
-            else f"msp-toolkit plugin enable {id}"
-            if state == "disabled"
-            else "",
+            fix=failure.fix if failure else _FIX.get(state, "").format(id),
         )
+
+
+_FIX = {"disabled": "msp-toolkit plugin enable {}", "not loaded": "Run it without --safe-mode."}
+
+
+def _state(ctx: Context, id: str) -> str:
+    registry = ctx.toolkit.registry
+    if id in registry.failures:
+        return "failed"
+    if registry.safe_mode and id not in ctx.settings(Plugins).disabled:
+        return "not loaded"
+    there = id in registry.candidates and id not in registry.disabled
+    return "active" if there else "disabled"
 
 
 def _installed(ctx: Context) -> Iterable[Candidate]:
@@ -186,6 +193,9 @@ def _save(file: Path, disabled: list[str]) -> None:
 
 
 def _unknown(id: str, known: Iterable[str], registry: Registry) -> UnknownPlugin:
+    undeclared = no_entry_point(id)
+    if undeclared is not None:
+        return undeclared
     line = f"pip install {known_plugin(id)}" if known_plugin(id) else install_line(id)
     return UnknownPlugin(
         f"No plugin {id!r} is installed.",

@@ -15,6 +15,7 @@ from msp_core.errors import UnknownPlugin
 from msp_core.registry import Registry
 from msp_core.testing.clock import FixedClock
 from msp_core.toolkit import Toolkit
+from msp_core.unknown import no_entry_point
 
 
 def toolkit_for(
@@ -66,6 +67,9 @@ def _not_installed(
         if failure.plugin == id or slug(failure.distribution) == id:
             message = f"Plugin {id!r} is installed and not usable: {failure.reason}."
             return UnknownPlugin(message, suggestion=failure.fix, value=id)
+    undeclared = no_entry_point(id)
+    if undeclared is not None:
+        return undeclared
     near = get_close_matches(id, known, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return UnknownPlugin(

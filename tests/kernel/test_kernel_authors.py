@@ -12,6 +12,8 @@ from msp_core import v1
 from msp_core.discovery import discover
 from msp_core.records import Tool
 from msp_core.registry import Registry
+from msp_core.testing import run_cli
+from msp_core.testing.subject import _installed
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fakes import GOOD_TOOL, install, on_path
@@ -113,6 +115,21 @@ def test_a_wrong_distribution_name_is_named(site: Path) -> None:
     failure = loaded(site).failures["uptime"]
     assert "'uptime' does not follow" in failure.reason
     assert "Name the entry point 'acme-clock'" in failure.fix
+
+
+def test_a_distribution_without_an_entry_point_is_told_what_to_write(
+    site: Path, tmp_path: Path
+) -> None:
+    """What is installed and says nothing of a plugin is not called missing."""
+    install(site, "mute", GOOD_TOOL, needs=("msp-core>=0.1",))
+    next(site.glob("msp_mute-*.dist-info/entry_points.txt")).unlink()
+    _installed.cache_clear()
+    for word in ("show", "verify"):
+        done = run_cli("plugin", word, "mute", cwd=tmp_path)
+        assert done.code == 1
+        assert "msp-mute is installed and declares no plugin" in done.err
+        assert 'mute = "msp_mute.plugin"' in " ".join(done.err.split())
+    _installed.cache_clear()
 
 
 def test_two_versions_of_the_contract_load_at_once(

@@ -262,7 +262,8 @@ def test_plugin_list_and_show_name_state_offer_and_reason(site: Path, tmp_path: 
     assert done.code == 1
     assert "Did you mean 'good'?" in done.err
     safe = json.loads(run_cli("--safe-mode", "plugin", "list", "--json", cwd=work).out)["items"]
-    assert {row["id"]: row["state"] for row in safe}["sad"] == "disabled"
+    assert {row["id"]: row["state"] for row in safe}["sad"] == "not loaded"
+    assert all("enable" not in row["fix"] for row in safe)
 
 
 def test_plugin_disable_needs_a_plugin_and_a_configuration(site: Path, tmp_path: Path) -> None:
@@ -281,6 +282,8 @@ def test_plugin_disable_needs_a_plugin_and_a_configuration(site: Path, tmp_path:
     file.write_text("[general]\ncompany_name = 'Kept'\n")
     assert run_cli("--safe-mode", "plugin", "disable", "sad", cwd=work).code == 0
     assert run_cli("--safe-mode", "plugin", "disable", "good", cwd=work).code == 0
+    safe = json.loads(run_cli("--safe-mode", "plugin", "list", "--json", cwd=work).out)["items"]
+    assert {row["id"]: row["state"] for row in safe}["good"] == "disabled"
     text = file.read_text()
     assert 'company_name = "Kept"' in text
     assert run_cli("--safe-mode", "plugin", "enable", "sad", cwd=work).code == 0
