@@ -7,10 +7,10 @@ Precedence, highest first: command line (`--set`), process environment and `.env
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -21,10 +21,10 @@ from msp_core.environ import Environ
 from msp_core.errors import ConfigError
 from msp_core.hookspecs import record_of
 from msp_core.records import Settings
+from msp_core.references import references_of
 from msp_core.registry import Registry, known_ids
-from msp_core.secrets import SecretRef
 from msp_core.sections import KERNEL_SECTIONS, General
-from msp_core.structure import Problem, Unstructurable, is_union, structure
+from msp_core.structure import Problem, Unstructurable, structure
 from msp_core.unknown import may_be_of_one_out_of_use, not_there, out_of_use
 from msp_core.workspace import find_file, overlays, workspace_root
 
@@ -225,7 +225,7 @@ class Config:
             problems.append(Problem(path, "expected a table"))
             return None
         try:
-            return structure(_env_names_to_references(data, type_, path, problems), type_, path)  # type: ignore[no-any-return]
+            return structure(references_of(data, type_, path, problems), type_, path)  # type: ignore[no-any-return]
         except Unstructurable as error:
             problems.extend(error.problems)
             return None
@@ -400,32 +400,3 @@ def _merge(
         else:
             into[key] = value
             origins[here] = origin
-
-
-def secret_fields(type_: type) -> Iterator[str]:
-    """Yield the options of a class that are references of secrets; each may also be written as `<option>_env`."""
-    hints = get_type_hints(type_) if attrs.has(type_) else {}
-    for name, hint in hints.items():
-        if hint is SecretRef or (is_union(hint) and SecretRef in getattr(hint, "__args__", ())):
-            yield name
-
-
-def _env_names_to_references(
-    data: Mapping[str, Any], type_: type, path: str, problems: list[Problem]
-) -> dict[str, Any]:
-    """Turn `password_env = "DB_PASSWORD"` into `password = "env:DB_PASSWORD"` where `password` is a secret."""
-    found = dict(data)
-    for name in secret_fields(type_):
-        if f"{name}_env" in found:
-            variable = found.pop(f"{name}_env")
-            if not isinstance(variable, str) or not variable:
-                problems.append(
-                    Problem(f"{path}.{name}_env", "expected the name of an environment variable")
-                )
-            elif name in found:
-                problems.append(
-                    Problem(f"{path}.{name}_env", f"{name} is given as well", "keep one of them")
-                )
-            else:
-                found[name] = f"env:{variable}"
-    return found

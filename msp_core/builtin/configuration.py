@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 import attrs
 
-from msp_core.config import Instance, secret_fields
+from msp_core.config import Instance
+from msp_core.references import secret_fields
 from msp_core.schema import object_schema
 from msp_core.secrets import SecretRef, variable
 from msp_core.sections import KERNEL_SECTIONS
