@@ -88,6 +88,10 @@ def msp_adapters() -> Iterable[Adapter]:
         settings="kernel_builtin_double:Options", aliases=("twin",),
         credentials=(Credential(name="key", summary="a key"),),
     )  # fmt: skip
+    yield Adapter(
+        id="vault", title="Vault", role=Role.BACKUP, factory="kernel_builtin_double:Options",
+        settings="kernel_builtin_double:Options",
+    )  # fmt: skip
 
 
 @hookimpl
@@ -188,7 +192,7 @@ async def test_config_show_tells_the_origin_of_each_option_of_an_adapter(tmp_pat
     config = {
         "feature": {"password_env": "DB"},
         "rmm": {"provider": "twin", "url": "u", "key_env": "RMM_API_KEY"},
-        "backup": {"providers": [{"name": "twin", "url": "u"}]},
+        "backup": {"providers": [{"name": "vault", "url": "u"}]},
     }
     layers = [("file", config), ("environment", {"rmm": {"url": "https://other.example"}})]
     read = Config(None, tmp_path, Environ({}), layers)
@@ -198,8 +202,8 @@ async def test_config_show_tells_the_origin_of_each_option_of_an_adapter(tmp_pat
     assert found["adapters.rmm.url"] == "environment"
     assert found["adapters.rmm.key"] == "file"
     assert found["adapters.rmm.page"] == "default"
-    assert found["adapters.twin.url"] == "file"
-    assert found["adapters.twin.page"] == "default"
+    assert found["adapters.vault.url"] == "file"
+    assert found["adapters.vault.page"] == "default"
 
 
 @pytest.mark.anyio
@@ -212,7 +216,7 @@ async def test_config_schema_describes_what_is_installed(tmp_path: Path) -> None
     assert feature["properties"]["share"] == {
         "type": "number", "description": "Some share.", "default": 0.5,
     }  # fmt: skip
-    [kind] = schema["properties"]["adapters"]["additionalProperties"]["anyOf"]
+    kind, _ = schema["properties"]["adapters"]["additionalProperties"]["anyOf"]
     assert kind["properties"]["kind"] == {"enum": ["double", "twin"]}
     assert kind["required"] == ["kind", "url"]
     assert set(kind["properties"]) >= {"key", "key_env"}

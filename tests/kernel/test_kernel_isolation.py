@@ -61,6 +61,7 @@ BROKEN = {
         "record",
         "Tool",
     ),
+    "unmarked": ("def msp_tools():\n    return []", "register", "msp_tools is not marked"),
     "not-a-list": (
         "from msp_core.v1 import hookimpl\n@hookimpl\ndef msp_tools():\n    return 5",
         "hook",
