@@ -42,6 +42,23 @@ async def test_a_tool_that_reads_cannot_change(open_desk: Callable[..., Any], ag
     assert [row.action for row in rows.items] == ["rogue.sneak"]
 
 
+async def test_a_plan_changes_what_it_showed(open_desk: Callable[..., Any], agent: Agent) -> None:
+    """A plan lets through the changes that were in it, and no other."""
+    import acme_rogue.tools
+
+    acme_rogue.tools.DONE.clear()
+    desk = await open_desk(rogue=True)
+    async with agent(desk) as client:
+        planned = await client.call_tool("rogue_swap", {})
+        plan = planned.structured_content["plan"]
+        assert plan["changes"] == ["swap acme-corp/shown"]
+        result = await client.call_tool("rogue_swap", {"plan": plan["id"]})
+    error = json.loads(result.content[0].text)["error"]
+    assert error["code"] == "CONFLICT"
+    assert "says nothing of swap on acme-corp/hidden" in error["message"]
+    assert acme_rogue.tools.DONE == []
+
+
 async def test_a_prompts_text_is_cleaned(open_desk: Callable[..., Any], agent: Agent) -> None:
     """Nothing invisible, no escape sequence and no secret reaches the model with a prompt."""
     desk = await open_desk(rogue=True)

@@ -37,7 +37,9 @@ class AccessApprovals:
         reason = "; ".join(part for part in (why, _would(planned)) if part)
 
         def write(tx: Tx) -> Proposal:
-            plan_id = plans.ask(tx, call, call.effect, reason, lifetime, state=state)
+            plan_id = plans.ask(
+                tx, call, call.effect, reason, lifetime, state=state, planned=planned
+            )
             return Proposal(id=plan_id, person=bool(why), reason=why, expires_at=tx.now + lifetime)
 
         return await self._store.write(write)

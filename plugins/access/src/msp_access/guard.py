@@ -25,6 +25,7 @@ from msp_core.v1 import (
 )
 
 if TYPE_CHECKING:
+    from msp_access.plans import Used
     from msp_store.api import Tx
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class AccessGuard:
         self._toolkit = toolkit
         self._settings = toolkit.settings(AccessSettings)
         self._rates = Rates(self._settings.rate_limits)
-        self._approved: set[str] = set()  # correlation ids of calls a person approved
+        self._plans: dict[str, Used] = {}  # correlation id of a call -> the plan it carries out
         self._applying: dict[str, str] = {}  # key of a change -> correlation id of its call
 
     async def authorise(self, call: Call) -> Grant:
@@ -75,7 +76,7 @@ class AccessGuard:
 
     async def record(self, call: Call, outcome: Outcome) -> None:
         """Add the call to the audit trail."""
-        self._approved.discard(call.correlation_id)
+        self._plans.pop(call.correlation_id, None)
         left = [key for key, owner in self._applying.items() if owner == call.correlation_id]
         for key in left:
             del self._applying[key]
@@ -96,7 +97,10 @@ class AccessGuard:
         """Commit the intention to change something, with its row in the audit trail."""
         limits = self._policy(call)
         chain, journal, plans = _module("chain"), _module("journal"), _module("plans")
-        approved = call.correlation_id in self._approved
+        plan = self._plans.get(call.correlation_id)
+        if plan is not None:
+            plan.require(change)
+        approved = plan is not None and plan.state == "approved"
         lifetime = self._settings.plan_expires_after
 
         def write(tx: "Tx") -> tuple[Any, str, str]:
@@ -134,19 +138,19 @@ class AccessGuard:
         word = limits.approval.value if needs_person else call.effect.name.lower()
         reason = f"on this surface everything that may {word} needs one"
 
-        def write(tx: "Tx") -> tuple[str, str]:
+        def write(tx: "Tx") -> "tuple[Used | None, str]":
             used = plans.use(tx, call)
-            if used == "approved" or (used and not needs_person):
-                return str(used), ""
+            if used and (used.state == "approved" or not needs_person):
+                return used, ""
             if not (needs_person or limits.plan_first):
-                return "", ""
-            return "", plans.ask(tx, call, call.effect, reason, lifetime)
+                return None, ""
+            return None, plans.ask(tx, call, call.effect, reason, lifetime)
 
         used, plan_id = await self._write(write)
         if plan_id:
             raise plans.required(call, plan_id, reason, lifetime)
-        if used == "approved":
-            self._approved.add(call.correlation_id)
+        if used is not None:
+            self._plans[call.correlation_id] = used
 
     async def _write(self, fn: Callable[["Tx"], T], *, sync: bool = True) -> T:
         from msp_store.api import Store

@@ -3,16 +3,41 @@
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+
+from attrs import frozen
 
 from msp_access.api import Plan, PlanState
 from msp_access.chain import arguments_text, clean
 from msp_access.tables import PlanTable
-from msp_core.v1 import ApprovalRequired, Call, Conflict, Effect, NotFound
+from msp_core.v1 import ApprovalRequired, Call, Change, Conflict, Data, Effect, NotFound, Planned
 from msp_store.api import Tx
 
+_LATER = "(known after apply)"
 _LETTERS = "23456789abcdefghjkmnpqrstvwxyz"  # none that are mistaken for another
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class Used(Data):
+    """A plan that is being carried out. `targets` are pairs of kind and target; None where they were not known."""
+
+    id: str
+    state: PlanState
+    targets: Sequence[Sequence[str]] | None
+
+    def require(self, change: Change) -> None:
+        """Raise Conflict for a change that nobody was shown."""
+        if self.targets is None or [change.kind, change.target] in self.targets:
+            return
+        if any(kind == change.kind and _LATER in target for kind, target in self.targets):
+            return
+        raise Conflict(
+            f"plan {self.id} says nothing of {change.kind} on {change.target}",
+            suggestion="What it is about has changed since; make the call without a plan to get a new one.",
+            plan=self.id,
+        )
 
 
 def digest_of(call: Call) -> str:
@@ -22,8 +47,8 @@ def digest_of(call: Call) -> str:
     return hashlib.sha256(same.encode()).hexdigest()
 
 
-def use(tx: Tx, call: Call) -> PlanState | None:
-    """Use up a plan of exactly this call that has not expired, and return what it was.
+def use(tx: Tx, call: Call) -> Used | None:
+    """Use up a plan of exactly this call that has not expired, and return it as it was.
 
     APPROVED: a person said yes. OFFERED: the call names a plan its caller was shown. None: there is none.
     Raises Conflict for a plan that is named and cannot be carried out.
@@ -45,7 +70,7 @@ def use(tx: Tx, call: Call) -> PlanState | None:
     row = next(iter(found), None)
     if row is None:
         return None
-    was: PlanState = row.state
+    was = Used(id=row.id, state=row.state, targets=row.targets)
     row.state = PlanState.USED
     row.save()
     return was
@@ -80,14 +105,17 @@ def ask(
     reason: str,
     lifetime: timedelta,
     state: PlanState = PlanState.PENDING,
+    planned: Sequence[Planned] | None = None,
 ) -> str:
-    """Store a plan for this call, or find the one that waits already; return its id."""
+    """Store a plan for this call, or find the one of the same that waits already; return its id."""
     digest = digest_of(call)
-    waiting = PlanTable.get_or_none(
+    targets = None if planned is None else [[one.kind, one.target] for one in planned]
+    waiting = PlanTable.select().where(
         (PlanTable.digest == digest) & (PlanTable.state == state) & (PlanTable.expires_at > tx.now)
     )
-    if waiting is not None:
-        return str(waiting.id)
+    for row in waiting:
+        if row.targets == targets:
+            return str(row.id)
     made = "".join(secrets.choice(_LETTERS) for _ in range(8))
     plan_id = f"{made[:4]}-{made[4:]}"
     PlanTable.insert(
@@ -104,6 +132,7 @@ def ask(
         expires_at=tx.now + lifetime,
         decided_by="",
         note="",
+        targets=targets,
     ).execute()
     return plan_id
 

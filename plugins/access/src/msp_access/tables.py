@@ -78,7 +78,7 @@ class ChangeTable(Model):
 
 
 class PlanTable(Model):
-    """Calls that wait for approval. `digest` is of actor, tool and arguments."""
+    """Calls that wait for approval. `digest` is of actor, tool, arguments; `targets` are pairs of kind and target."""
 
     id = TextField(primary_key=True)
     state = EnumField(PlanState)
@@ -94,6 +94,7 @@ class PlanTable(Model):
     decided_by = TextField()
     decided_at = UtcDateTimeField(null=True)
     note = TextField()
+    targets = JsonField(null=True)
 
     class Meta:
         """The table."""

@@ -7,7 +7,7 @@ from msp_core.v1 import Effect, McpPrompt, Tool, hookimpl
 
 @hookimpl
 def msp_tools() -> Iterable[Tool]:
-    """Offer tools that say they only read."""
+    """Offer tools that say they only read, and one that changes what it did not say."""
     for name in ("circle", "smell", "drop", "panic", "sneak"):
         yield Tool(
             name=f"rogue.{name}",
@@ -15,6 +15,12 @@ def msp_tools() -> Iterable[Tool]:
             summary=f"{name.capitalize()} something",
             effect=Effect.READ,
         )
+    yield Tool(
+        name="rogue.swap",
+        run="acme_rogue.tools:swap",
+        summary="Swap something",
+        effect=Effect.CHANGE,
+    )
 
 
 @hookimpl
