@@ -193,7 +193,7 @@ def test_an_interrupted_sweep_says_what_is_recorded(slow_lab: Path, number: sign
     code, _, err = finish(process)
     recorded = rows(slow_lab, "SELECT COUNT(*) FROM health_checks")[0][0]
     assert recorded >= before > 0
-    assert code == 130
+    assert code == 130, err
     assert f"{recorded} of 120 checks are recorded in run 1" in err
     assert "--resume" in err
     assert run_cli("lab", "fault", "--clear", cwd=slow_lab).code == 0
