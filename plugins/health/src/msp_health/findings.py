@@ -51,11 +51,6 @@ class Findings:
     def counts(self, counts: Counts) -> None:
         self._closed = counts
 
-    @property
-    def total(self) -> int:
-        """How many outcomes were gathered."""
-        return sum(self._numbers.values())
-
     def add(
         self,
         results_of: _Results,

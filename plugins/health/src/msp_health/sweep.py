@@ -225,13 +225,14 @@ class Sweep:
         """End the run as interrupted, where that can still be said, and tell what is recorded."""
         if isinstance(error, Conflict):
             return
-        done = f"{self._findings.total} of {expected} checks are recorded in run {claim.run_id}"
+        counts = self._findings.counts
         try:
-            await self._store.write(
+            counts = await self._store.write(
                 partial(close_run, claim=claim, finished=False, now=self._ctx.now())
             )
         except (StoreError, Conflict, SystemFailure) as failure:
             log.warning("run %s could not be closed: %s", claim.run_id, failure.message)
+        done = f"{counts.total} of {expected} checks are recorded in run {claim.run_id}"
         self._ctx.warn(f"Interrupted: {done}. To finish it: health check --all --resume")
 
     async def _tell(self) -> None:
