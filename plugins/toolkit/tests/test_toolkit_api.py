@@ -258,7 +258,7 @@ def test_the_default_of_several_rmms(tmp_path: Path) -> None:
         assert toolkit.call("client.show", client=linked[0].id).rmm_id == linked[0].rmm_id
         assert toolkit.get_rmm_adapter("east") is not None
     file.write_text(several + '[inventory]\ndefault_rmm = "wset"\n')
-    with pytest.raises(ConfigError, match="no RMM 'wset' is configured .did you mean 'west'"):
+    with pytest.raises(ConfigError, match=r"no RMM 'wset' is configured .did you mean 'west'"):
         MSPToolkit.from_config(file)
     file.write_text(several + '[rmm]\nprovider = "mock"\n')
     with MSPToolkit.from_config(file) as toolkit:
