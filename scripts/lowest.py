@@ -30,7 +30,7 @@ def main() -> int:
             if "test" in declared.get("dependency-groups", {}):
                 install += ["--group", f"{project}:test"]
         subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-        install += ["pytest-xdist>=3.8"]
+        install += ["pytest-xdist>=3.8", "uv>=0.13,<0.14"]  # some tests install with it
         # Away from the root, whose exact pins would hold here too
         subprocess.run(install, cwd=folder, check=True)
         tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", FAST]
