@@ -110,9 +110,13 @@ def _pattern() -> tuple[tuple[str, ...], re.Pattern[str]]:
 # Compiled by `re` when the first text needs them
 _BY_KEY = (
     r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|passphrase)[\"']?\s*[=:]\s*[\"']?"
-    r"(?:(?:bearer|basic)\s+)?)(?!(?:env|file|keyring|vault):|(?:expected|unknown|there)\s)([^\s\"',;&]{4,})"
+    r"(?:(?:bearer|basic)\s+)?)"
+    r"(?!(?:env|file|keyring|vault):"
+    r"|(?:expected (?:a reference such as|a table|text, got)|unknown (?:key|section|parameter)"
+    r"|missing|null is no value)(?:[\s;]|$))"
+    r"([^\s\"',;&]{4,})"
 )
-"""References are no secrets, and neither are the words that say what is wrong with the option of this name."""
+"""References are no secrets, and neither is what a `Problem` says of an option with such a name."""
 _STEMS = ("pass", "secret", "token", "key", "author")
 """One of them is in whatever `_BY_KEY` finds. None has an i, which Unicode folds in several ways."""
 _IN_URL = r"(?<=://)([^/\s:@]*):([^/\s@]+)@"

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from msp_core.model import Client, Tier
 from msp_core.output import Format, clean, render
-from msp_core.secrets import Secret, mask, mask_data
+from msp_core.secrets import MASK, Secret, SecretRef, mask, mask_data
 from msp_core.status import Status
+from msp_core.structure import Unstructurable, structure
 from msp_core.v1 import CheckResult, Column, Display, Effect, Listing, moment
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -128,6 +129,41 @@ def test_a_revealed_secret_is_masked_wherever_it_turns_up() -> None:
     assert "canary" not in f"{secret} {secret!r} {[secret]}"
     with pytest.raises(TypeError):
         __import__("pickle").dumps(secret)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: there goes it",
+        "token=unknown 5",
+        "secret: expected it",
+        "api_key: unknownkey",
+        "password: missing-link",
+        "passphrase: expected a-reference such as none",
+    ],
+)
+def test_a_secret_may_begin_like_a_problem(text: str) -> None:
+    """A word that also stands in what is said of a configuration hides no secret."""
+    assert MASK in mask(text)
+
+
+@frozen
+class Login:
+    """Options whose names are those of secrets."""
+
+    api_key: SecretRef
+    password: str = ""
+
+
+@pytest.mark.parametrize(
+    "given", [{"api_key": "s3cr3t"}, {"api_key": 5}, {"password": 5}, {}, {"token": "x"}]
+)
+def test_a_problem_of_a_secret_option_is_readable(given: dict[str, Any]) -> None:
+    """What is wrong with it is no secret."""
+    with pytest.raises(Unstructurable) as caught:
+        structure(given, Login, "adapters.rmm")
+    assert mask(str(caught.value)) == str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
 
 
 def test_clean_keeps_ordinary_text() -> None:
