@@ -265,6 +265,24 @@ def test_the_default_of_several_rmms(tmp_path: Path) -> None:
         assert toolkit.get_rmm_adapter().name == "rmm"  # type: ignore[attr-defined]
 
 
+def test_a_default_rmm_that_is_not_in_use(tmp_path: Path) -> None:
+    """Nothing else is taken for it, and all that can go on without it does."""
+    file = tmp_path / "msp-toolkit.toml"
+    file.write_text(
+        '[inventory]\ndefault_rmm = "kaseya"\n[adapters.kaseya]\nkind = "kaseya"\n'
+        '[adapters.east]\nkind = "mock"\n'
+    )
+    with MSPToolkit.from_config(file) as toolkit:
+        synced = toolkit.call("client.sync", create=True)
+        assert synced.exit_code == 0
+        listed = toolkit.call("client.list")
+        assert listed.items[0].devices > 0
+        assert not [note for note in listed.notes if "RMM" in note]
+        assert {one.rmm_id for one in toolkit.get_client_manager().list_clients()} == {None}
+        with pytest.raises(InvalidParameters, match="none of these is the default: east"):
+            toolkit.get_rmm_adapter()
+
+
 def test_a_wrong_configuration_starts_nothing(tmp_path: Path) -> None:
     """The error names the file."""
     file = tmp_path / "msp-toolkit.toml"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from msp_core.v1 import ConfigError, Problem, Registry, Toolkit
+from msp_core.v1 import Problem, Registry, Toolkit
 
 if TYPE_CHECKING:
     from msp_core.v1 import Adapter
@@ -31,8 +31,8 @@ def check(
 def default_rmm(toolkit: Toolkit) -> str | None:
     """Return the instance whose ids are a client's and a device's RMM id, None where nobody can tell.
 
-    It is the one called `rmm`, else `inventory.default_rmm`, else the only one. Raises ConfigError where that setting
-    names none.
+    It is the one called `rmm`, else `inventory.default_rmm`, else the only one. That setting may name one whose plugin
+    is not in use; then nobody can tell.
     """
     configured = toolkit.config.instances(toolkit.registry)  # of those built in none is an RMM
     names = [one.name for one in configured if one.adapter.role == "rmm"]
@@ -41,13 +41,6 @@ def default_rmm(toolkit: Toolkit) -> str | None:
     if toolkit.config.data.get("inventory"):
         from msp_inventory.settings import InventorySettings
 
-        chosen = toolkit.settings(InventorySettings).default_rmm
-        if chosen and chosen not in names:
-            message = f"inventory.default_rmm is {chosen!r}, and no RMM of that name is configured."
-            raise ConfigError(
-                message,
-                suggestion=f"RMMs: {', '.join(names) or 'none'}. Name one, or leave it out.",
-            )
-        if chosen:
-            return chosen
+        if chosen := toolkit.settings(InventorySettings).default_rmm:
+            return chosen if chosen in names else None
     return names[0] if len(names) == 1 else None

@@ -48,7 +48,7 @@ class MSPToolkit:
     def get_rmm_adapter(self, name: str | None = None) -> RMMAdapter:
         """Return an RMM: the one named, else `rmm`, else `inventory.default_rmm`, else the only one configured.
 
-        Raises UnknownPlugin where there is none, InvalidParameters with the names where there are several.
+        Raises UnknownPlugin where there is none, InvalidParameters with the names where none of several is the default.
         """
         return configured_rmm(self, name)
 

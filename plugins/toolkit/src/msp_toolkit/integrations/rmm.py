@@ -173,16 +173,17 @@ def _named(toolkit: Toolkit, name: str | None, kind: str | None) -> str:
                 message, suggestion=f"Choose one of: {', '.join(fitting) or 'none configured'}."
             )
         return name
-    default = default_rmm(toolkit) if kind is None else None
-    if default or len(fitting) == 1:
-        return default or fitting[0]
+    only = fitting[0] if len(fitting) == 1 else None
+    found = default_rmm(toolkit) if kind is None else only
+    if found is not None:
+        return found
     if not fitting:
         message = f"No {kind or 'RMM'} is configured."
         raise UnknownPlugin(
             message,
             suggestion=f'Add [adapters.rmm] with kind = "{kind or "ninjaone"}" to the configuration.',
         )
-    message = f"More than one RMM is configured: {', '.join(fitting)}."
+    message = f"No RMM is named, and none of these is the default: {', '.join(fitting)}."
     raise InvalidParameters(
         message,
         suggestion=f"Name one: get_rmm_adapter({fitting[0]!r}); or make one the default: "
