@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,47 @@ async def test_a_revoked_key_stays_out(workspace: Path, serve: Callable[..., str
         await anyio.run_process([*PROGRAM, "key", "revoke", "only"], cwd=workspace)
         for gone in (headers, ACCEPT):
             assert (await http.post(url, json=PING, headers=gone)).status_code == 401
+
+
+@pytest.mark.slow
+async def test_a_session_answers_to_who_began_it(
+    workspace: Path, serve: Callable[..., str]
+) -> None:
+    """Another key that learns a session's id can neither call in it, nor listen, nor end it."""
+    url = serve()
+    ours, other = key(workspace, "ours"), key(workspace, "other")
+    async with httpx2.AsyncClient(headers=ACCEPT) as http:
+        begun = await http.post(url, json=PING, headers={"x-api-key": ours})
+        session = {"mcp-session-id": begun.headers["mcp-session-id"]}
+        listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+        foreign = {**session, "x-api-key": other}
+        for method, body in (("POST", listing), ("GET", None), ("DELETE", None)):
+            refused = await http.request(method, url, json=body, headers=foreign)
+            assert refused.status_code == 404, method
+        mine = await http.post(url, json=listing, headers={**session, "x-api-key": ours})
+        assert mine.status_code == 200
+        assert "client_list" in mine.text
+
+
+@pytest.mark.slow
+async def test_a_locked_database_keeps_no_key_out(
+    workspace: Path, serve: Callable[..., str]
+) -> None:
+    """Where the use of a key cannot be noted it is used all the same; where keys cannot be read, the answer says so."""
+    config = workspace / "msp-toolkit.toml"
+    config.write_text(config.read_text() + "\n[database]\nbusy_timeout_s = 0.2\n")
+    url = serve()
+    headers = {**ACCEPT, "x-api-key": key(workspace, "ours")}
+    database = workspace / "data" / "msp-toolkit.db"
+    async with httpx2.AsyncClient() as http:
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert (await http.post(url, json=PING, headers=headers)).status_code == 200
+        database.rename(database.with_suffix(".away"))
+        away = await http.post(url, json=PING, headers=headers)
+        assert away.status_code == 503
+        assert away.json()["error"]["code"] == "STORE_UNAVAILABLE"
+        assert str(workspace) not in away.text
 
 
 async def test_other_hosts_and_pages_are_not_answered(serve: Callable[..., str]) -> None:

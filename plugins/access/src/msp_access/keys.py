@@ -3,9 +3,10 @@
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msp_access.api import Key, NewKey
@@ -22,15 +23,19 @@ from msp_core.v1 import (
     PermissionDenied,
     Principal,
     Scope,
+    StoreError,
     Surface,
     Tool,
     Toolkit,
 )
 from msp_store.api import Store, Tx
 
+log = logging.getLogger(__name__)
+
 _LETTERS = "23456789abcdefghjkmnpqrstvwxyz"
 _PREFIX = "msp"
 _USED_EVERY = timedelta(minutes=1)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MOST_KEYS = 1_000
 _ROW = (
     "SELECT hash, expires_at, revoked_at, used_at, level, tools, clients"
@@ -50,6 +55,7 @@ class AccessKeys:
         self._toolkit = toolkit
         self._store = store
         self._principals: dict[tuple[str | None, ...], Principal] = {}
+        self._noted: dict[str, datetime] = {}  # id -> when this process last tried to note its use
 
     async def principal(self, key: str) -> Principal | None:
         """Return whom a key stands for."""
@@ -66,8 +72,19 @@ class AccessKeys:
         if revoked_at is not None or (expires_at is not None and expires_at <= now):
             return None
         if used_at is None or now - used_at > _USED_EVERY // timedelta(microseconds=1):
-            await self._store.write(lambda tx: _note_use(tx, id))
+            await self._note_use(id)
         return self._principal(id, *scope)
+
+    async def _note_use(self, id: str) -> None:
+        """Note that a key is used; a database that cannot be written now is no reason to refuse it."""
+        now = self._toolkit.now()
+        if now - self._noted.get(id, _LONG_AGO) <= _USED_EVERY:
+            return
+        self._noted[id] = now
+        try:
+            await self._store.write(lambda tx: _note_use(tx, id))
+        except StoreError as error:
+            log.warning("the use of key %s could not be noted: %s", id, error.message)
 
     def _principal(self, id: str, level: str, tools: str | None, clients: str | None) -> Principal:
         """Return whom a row stands for; made once for each row as it is."""

@@ -4,12 +4,15 @@ import ipaddress
 import json
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import uvicorn
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from mcp.server.transport_security import TransportSecuritySettings
 
-from msp_core.v1 import ConfigError, Keys, Principal, UnknownPlugin
+from msp_core.v1 import ConfigError, Keys, MspError, Principal, UnknownPlugin
 from msp_mcp_server.desk import Desk
 from msp_mcp_server.server import build
 from msp_mcp_server.waiting import PRINCIPAL
@@ -19,6 +22,11 @@ log = logging.getLogger(__name__)
 PATH = "/mcp"
 LARGEST_BODY = 2 * 1024 * 1024
 _KEY_HEADERS = (b"authorization", b"x-api-key")
+_UNKNOWN = (
+    "A valid key is needed.",
+    "Send Authorization: Bearer KEY; make one with: msp-toolkit key create NAME",
+)
+_CLOSED = ("Keys cannot be looked up now.", "Try again later; the server's log says why.")
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 Scope = MutableMapping[str, Any]
@@ -95,25 +103,18 @@ class Front:
         if scope["path"] == "/healthz":
             await _plainly(send, 200, {"status": "ok"})
             return
-        principal = await self._principal(_headers(scope))
+        try:
+            principal = await self._principal(_headers(scope))
+        except MspError as error:
+            log.error("keys cannot be looked up: %s", error.message)
+            await _plainly(send, 503, _error(error.code, *_CLOSED))
+            return
         if principal is None:
-            await _plainly(
-                send,
-                401,
-                {
-                    "error": {
-                        "code": "AUTHENTICATION_FAILED",
-                        "message": "A valid key is needed.",
-                        "details": {
-                            "suggestion": "Send Authorization: Bearer KEY; make one with: "
-                            "msp-toolkit key create NAME"
-                        },
-                    }
-                },
-                [(b"www-authenticate", b'Bearer realm="msp-toolkit"')],
-            )
+            challenge = (b"www-authenticate", b'Bearer realm="msp-toolkit"')
+            await _plainly(send, 401, _error("AUTHENTICATION_FAILED", *_UNKNOWN), [challenge])
             return
         scope[PRINCIPAL] = principal
+        scope["user"] = _owner(principal.actor.id)
         await self._app(scope, receive, send)
 
     async def _principal(self, headers: dict[str, str]) -> Principal | None:
@@ -124,6 +125,12 @@ class Front:
         if self._keys is not None and await self._keys.any():
             return None
         return self._desk.local()
+
+
+@lru_cache(maxsize=1000)
+def _owner(actor: str) -> AuthenticatedUser:
+    """Return a caller as the SDK knows one: a session answers to nobody but who began it."""
+    return AuthenticatedUser(AccessToken(token="", client_id=actor, scopes=[]))
 
 
 def is_loopback(host: str) -> bool:
@@ -177,6 +184,11 @@ def _headers(scope: Scope) -> dict[str, str]:
             # What was sent twice is no key: a proxy before us may have looked at the other one
             found[known] = "" if known in found else value.decode("latin-1")
     return found
+
+
+def _error(code: str, message: str, suggestion: str) -> dict[str, Any]:
+    details = {"suggestion": suggestion}
+    return {"error": {"code": code, "message": message, "details": details}}
 
 
 async def _plainly(
