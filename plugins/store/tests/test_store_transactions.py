@@ -8,7 +8,7 @@ import time
 import pytest
 
 from msp_core.v1 import Conflict, StoreError
-from msp_store.api import IntegerField, IntegrityError, JsonField, Model, TextField
+from msp_store.api import IntegerField, IntegrityError, JsonField, Model, TextField, in_parts
 from msp_store.tables import OutboxDelivery, OutboxEvent
 from msp_store.testing import assert_tables_match
 
@@ -35,6 +35,35 @@ async def test_a_write_is_read_back(each_store):
     assert await store.read(lambda tx: Event.select(Event.name, Event.payload).tuples()[:]) == [
         ("a", {"n": 1})
     ]
+
+
+async def test_sql_by_hand_is_the_same_on_both(each_store):
+    """A question mark stands for a value and a percent sign for itself, with values and without."""
+    store = each_store()
+
+    def write(tx):
+        for number, name in enumerate(("50%", "50", "51%")):
+            tx.emit(name, {"n": number})
+        changed = tx.execute("UPDATE outbox SET due_at = 7 WHERE name = ?", ("51%",))
+        return changed.rowcount
+
+    def read(tx):
+        with_values = "SELECT name FROM outbox WHERE name LIKE '50%' AND name <> ? ORDER BY id"
+        without = "SELECT name, due_at = 7 FROM outbox WHERE name LIKE '5_%' ORDER BY id"
+        return tx.execute(with_values, ("50",)).fetchall(), tx.execute(without).fetchall()
+
+    assert await store.write(write) == 1
+    some, rest = await store.read(read)
+    assert [tuple(row) for row in some] == [("50%",)]
+    assert [tuple(row) for row in rest] == [("50%", False), ("50", False), ("51%", True)]
+
+
+@pytest.mark.parametrize("number", [0, 1, 500, 501, 2_101])
+def test_many_values_are_looked_for_in_parts(number):
+    """Each value is in one part, and no part is more than the oldest SQLite takes."""
+    parts = list(in_parts(range(number)))
+    assert [value for part in parts for value in part] == list(range(number))
+    assert all(0 < len(part) < 999 for part in parts)
 
 
 async def test_the_models_are_what_the_migrations_made(each_store):

@@ -4,7 +4,7 @@ Importing this module is cheap. peewee is loaded when one of its names (`Model`,
 without its PostgreSQL drivers: import those names from here, never from `peewee`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
@@ -47,6 +47,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Dialect: TypeAlias = Literal["sqlite", "postgresql"]
+_IN_ONE = 500
+
+
+def in_parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield values in parts that one `IN (...)` can take: the oldest SQLite takes 999 in a whole statement."""
+    for start in range(0, len(values), _IN_ONE):
+        yield values[start : start + _IN_ONE]
 
 
 class Tx(Protocol):
@@ -57,7 +64,7 @@ class Tx(Protocol):
 
     @property
     def db(self) -> "Database":
-        """The peewee database of this transaction, for raw SQL."""
+        """The peewee database of this transaction, for what neither a model nor `execute` can say."""
         ...
 
     @property
@@ -68,6 +75,14 @@ class Tx(Protocol):
     @property
     def now(self) -> datetime:
         """The time by the toolkit's clock when the transaction began, aware UTC."""
+        ...
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """Run SQL written by hand, with `?` for each value on either database, and return the driver's cursor.
+
+        For what every call or request does: building such a query takes longer than running it. Times are stored as
+        microseconds since 1970, JSON as text.
+        """
         ...
 
     def insert_many(

@@ -79,9 +79,8 @@ class Ledger:
             f"{step.package}.{step.name}"
         ).upgrade
         upgrade(TableMigrator(tx))
-        mark = "?" if tx.dialect == "sqlite" else "%s"
-        tx.db.execute_sql(
-            f"INSERT INTO {_LEDGER} (plugin, name, applied_at) VALUES ({mark}, {mark}, {mark})",  # noqa: S608
+        tx.execute(
+            f"INSERT INTO {_LEDGER} (plugin, name, applied_at) VALUES (?, ?, ?)",  # noqa: S608
             (step.plugin, step.name, to_micros(tx.now)),
         )
         return True

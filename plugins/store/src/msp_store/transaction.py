@@ -21,6 +21,12 @@ class Transaction:
         # A sweep writes the same data twice, to the history and to the latest status
         self._written: dict[int, tuple[Any, str]] = {}
 
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """Run SQL written by hand, with `?` for each value, and return the driver's cursor."""
+        if self.dialect != "sqlite":
+            sql = sql.replace("%", "%%").replace("?", "%s")
+        return self.db.execute_sql(sql, values)
+
     def insert_many(self, table: Any, rows: Sequence[Sequence[Any]], fields: Sequence[Any]) -> int:
         """Insert many rows fast and return their number."""
         if rows:
@@ -63,9 +69,8 @@ class Transaction:
     def emit(self, name: str, payload: Mapping[str, Any]) -> None:
         """Add an event to the outbox."""
         now = to_micros(self.now)
-        mark = "?" if self.dialect == "sqlite" else "%s"
-        self.db.execute_sql(
-            f"INSERT INTO outbox (name, payload, created_at, due_at) VALUES ({', '.join([mark] * 4)})",  # noqa: S608
+        self.execute(
+            "INSERT INTO outbox (name, payload, created_at, due_at) VALUES (?, ?, ?, ?)",
             (name, json.dumps(dict(payload), separators=(",", ":"), sort_keys=True), now, now),
         )
 
