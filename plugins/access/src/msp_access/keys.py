@@ -39,7 +39,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MOST_KEYS = 1_000
 _ROW = (
     "SELECT hash, expires_at, revoked_at, used_at, level, tools, clients"
-    " FROM access_keys WHERE id = {mark}"
+    " FROM access_keys WHERE id = ?"
 )
 
 
@@ -215,9 +215,7 @@ def _note_use(tx: Tx, id: str) -> None:
 
 def _row_of(tx: Tx, id: str) -> tuple[Any, ...] | None:
     """Read a key as it is stored; by hand, because every request does."""
-    database: Any = tx.db
-    sql = _ROW.format(mark="?" if tx.dialect == "sqlite" else "%s")
-    row: tuple[Any, ...] | None = database.execute_sql(sql, (id,)).fetchone()
+    row: tuple[Any, ...] | None = tx.execute(_ROW, (id,)).fetchone()
     return row
 
 

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from msp_core.v1 import Context, Toolkit
-from msp_store.api import Store, Tx
+from msp_store.api import Store, Tx, in_parts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BATCH = 500  # ids in one query
 
 
 async def create(toolkit: Toolkit) -> "Freshness":
@@ -31,15 +29,12 @@ class Freshness:
 
 def _read(tx: Tx, client_ids: Sequence[str]) -> dict[str, datetime]:
     found: dict[str, datetime] = {}
-    database: Any = tx.db
-    for start in range(0, len(client_ids), _BATCH):
-        ids = client_ids[start : start + _BATCH]
-        # By hand: building such a query takes longer than running it
-        marks = ", ".join(["?" if tx.dialect == "sqlite" else "%s"] * len(ids))
+    for ids in in_parts(client_ids):
+        marks = ", ".join("?" * len(ids))
         sql = (
             f"SELECT client_id, MAX(checked_at) FROM latest_status WHERE client_id IN ({marks}) "  # noqa: S608
             "GROUP BY client_id"
         )
-        rows = database.execute_sql(sql, list(ids)).fetchall()
+        rows = tx.execute(sql, ids).fetchall()
         found |= {client: _EPOCH + timedelta(microseconds=at) for client, at in rows}
     return found

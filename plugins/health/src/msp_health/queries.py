@@ -1,14 +1,14 @@
 """Reads of what was recorded, and the roll-ups that outlive it. Every query names its clients."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from msp_core.v1 import CheckResult, Metric, Period, Status
 from msp_health.api import ClientStatusSummary, Counts, DailySummary
 from msp_health.tables import HealthCheckRow, HealthDay, HealthRunRow, LatestStatus, rows_of
-from msp_store.api import SQL, Tx, fn
+from msp_store.api import SQL, Tx, fn, in_parts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MICROS = 86_400_000_000
@@ -97,7 +97,7 @@ def read_counts(
     numbers: dict[str, dict[Status, int]] = {}
     newest: dict[str, int] = {}
     devices: dict[str, int] = {}
-    for part in _parts(client_ids):
+    for part in in_parts(client_ids):
         inside = LatestStatus.client_id.in_(part)
         query = (
             LatestStatus.select(
@@ -136,7 +136,7 @@ def read_counts(
 def _ok_on(tx: Tx, device_ids: Sequence[str]) -> dict[str, int]:
     """Count what is OK on these devices, by client."""
     found: dict[str, int] = {}
-    for part in _parts(device_ids):
+    for part in in_parts(device_ids):
         clients = sorted({device_id.partition("/")[0] for device_id in part})
         query = (
             LatestStatus.select(LatestStatus.client_id, fn.COUNT(LatestStatus.check_type))
@@ -310,8 +310,7 @@ def prune(tx: Tx, before: datetime, limit: int) -> Mapping[str, int]:
         HealthRunRow.delete().where(HealthRunRow.id == run_id).execute()
         return {"health_runs": 1}
     last = ids[-1][0]
-    database: Any = tx.db
-    database.execute_sql(_roll_up_sql(tx), (run_id, last))
+    tx.execute(_roll_up_sql(), (run_id, last))
     removed = (
         HealthCheckRow.delete()
         .where(HealthCheckRow.run_id == run_id, HealthCheckRow.id <= last)
@@ -320,8 +319,7 @@ def prune(tx: Tx, before: datetime, limit: int) -> Mapping[str, int]:
     return {"health_checks": removed}
 
 
-def _roll_up_sql(tx: Tx) -> str:
-    mark = "?" if tx.dialect == "sqlite" else "%s"
+def _roll_up_sql() -> str:
     sums = ", ".join(
         f"CAST(SUM(CASE WHEN status = '{word}' THEN 1 ELSE 0 END) AS BIGINT)" for word in _COUNTS
     )
@@ -332,7 +330,7 @@ def _roll_up_sql(tx: Tx) -> str:
             (client_id, device_id, check_type, day, {names}, lowest, highest, total, measured)
         SELECT client_id, device_id, check_type, checked_at / {_DAY_MICROS}, {sums},
             MIN(value), MAX(value), SUM(value), COUNT(value)
-        FROM health_checks WHERE run_id = {mark} AND id <= {mark}
+        FROM health_checks WHERE run_id = ? AND id <= ?
         GROUP BY client_id, device_id, check_type, checked_at / {_DAY_MICROS}
         ON CONFLICT (client_id, device_id, check_type, day) DO UPDATE SET {added},
             lowest = CASE WHEN health_daily.lowest IS NULL OR excluded.lowest < health_daily.lowest
@@ -343,8 +341,3 @@ def _roll_up_sql(tx: Tx) -> str:
                 ELSE health_daily.total + COALESCE(excluded.total, 0) END,
             measured = health_daily.measured + excluded.measured
     """  # noqa: S608 - constants only
-
-
-def _parts(items: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(items), 500):
-        yield list(items[start : start + 500])

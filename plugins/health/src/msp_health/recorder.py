@@ -17,7 +17,7 @@ from msp_health.evaluator import Outcome
 from msp_health.latest import STATUS, Key, Latest
 from msp_health.runs import Claim, forgotten_in, hold
 from msp_health.tables import HealthCheckRow, HealthRunRow, LatestStatus, rows_of
-from msp_store.api import Case, Store, Tx
+from msp_store.api import Case, Store, Tx, in_parts
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def load_latest(tx: Tx, client_ids: Sequence[str]) -> dict[Key, Latest]:
         LatestStatus.since,
     )
     found: dict[Key, Latest] = {}
-    for part in _parts(client_ids, 500):
+    for part in in_parts(client_ids):
         query = LatestStatus.select(*columns).where(LatestStatus.client_id.in_(part))
         found.update(((row[0], row[1]), Latest._make(row)) for row in rows_of(tx, query))
     return found
@@ -116,7 +116,7 @@ def load_latest(tx: Tx, client_ids: Sequence[str]) -> dict[Key, Latest]:
 def load_recorded(tx: Tx, run_id: int, client_ids: Sequence[str]) -> set[Key]:
     """Return the device and check of every row a run has recorded for these clients."""
     found: set[Key] = set()
-    for part in _parts(client_ids, 500):
+    for part in in_parts(client_ids):
         query = HealthCheckRow.select(HealthCheckRow.device_id, HealthCheckRow.check_type).where(
             HealthCheckRow.run_id == run_id, HealthCheckRow.client_id.in_(part)
         )
@@ -281,7 +281,8 @@ def write_batch(tx: Tx, claim: Claim, batch: Batch, now: datetime) -> None:
     HealthRunRow.update(added).where(HealthRunRow.id == claim.run_id).execute()
     for name, heard in ((CHANGED, batch.changed), (STANDING, batch.standing)):
         changes = [change for change in heard if change["device_id"] not in gone]
-        for part in _parts(changes, _EVENT_SIZE):
+        for start in range(0, len(changes), _EVENT_SIZE):
+            part = changes[start : start + _EVENT_SIZE]
             clients = sorted({change["client_id"] for change in part})
             payload = {
                 "run_id": str(claim.run_id),
@@ -290,8 +291,3 @@ def write_batch(tx: Tx, claim: Claim, batch: Batch, now: datetime) -> None:
                 "changes": part,
             }
             tx.emit(name, payload)
-
-
-def _parts(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])

@@ -13,7 +13,7 @@ from attrs import field, frozen
 from msp_core.v1 import Conflict, Context, NotFound, Status, SystemFailure
 from msp_health.api import Counts
 from msp_health.tables import HealthCheckRow, HealthLease, HealthRunRow, rows_of
-from msp_store.api import Tx, fn
+from msp_store.api import Tx, fn, in_parts
 
 _FORGOTTEN = "forgotten"
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
@@ -143,8 +143,7 @@ def find_unfinished(now: datetime) -> Unfinished:
 def _free(client_ids: Sequence[str], but: int | None = None) -> tuple[list[str], dict[str, int]]:
     """Sort clients into free and busy ones; runs found dead are marked and lose their clients."""
     holders: dict[str, int] = {}
-    for start in range(0, len(client_ids), 500):
-        part = list(client_ids[start : start + 500])
+    for part in in_parts(client_ids):
         query = HealthLease.select().where(HealthLease.client_id.in_(part))
         holders |= {lease.client_id: lease.run_id for lease in query if lease.run_id != but}
     for run_id in set(holders.values()):

@@ -12,9 +12,8 @@ from msp_core.v1 import Device
 from msp_inventory.api import LinkKind
 from msp_inventory.sayings import Said, put_together
 from msp_inventory.tables import DeviceRow, LinkRow
-from msp_store.api import Tx
+from msp_store.api import Tx, in_parts
 
-_BATCH = 500
 _MADE = (
     "name",
     "hostname",
@@ -83,9 +82,8 @@ def rebuild(
 ) -> Rebuilt:
     """Put devices together from their links again, and write those that came out differently."""
     result = Rebuilt()
-    ordered = sorted(device_ids)
-    for start in range(0, len(ordered), _BATCH):
-        _rebuild(tx, ordered[start : start + _BATCH], born, default, result)
+    for ids in in_parts(sorted(device_ids)):
+        _rebuild(tx, ids, born, default, result)
     return result
 
 

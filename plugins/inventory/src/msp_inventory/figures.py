@@ -8,9 +8,7 @@ from msp_core.v1 import Context, Toolkit
 from msp_inventory.default import default_rmm
 from msp_inventory.kinds import LinkKind
 from msp_inventory.tables import LinkRow
-from msp_store.api import Store, Tx
-
-_BATCH = 500  # ids in one query
+from msp_store.api import Store, Tx, in_parts
 
 
 async def create(toolkit: Toolkit) -> "Figures":
@@ -50,11 +48,10 @@ class Figures:
 def client_links(client_ids: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return client id -> instance -> external id of present links."""
     found: dict[str, dict[str, str]] = {client_id: {} for client_id in client_ids}
-    ids = list(found)
-    for start in range(0, len(ids), _BATCH):
+    for ids in in_parts(list(found)):
         query: Any = LinkRow.select(LinkRow.client_id, LinkRow.instance, LinkRow.external_id).where(
             (LinkRow.kind == LinkKind.CLIENT)
-            & LinkRow.client_id.in_(ids[start : start + _BATCH])
+            & LinkRow.client_id.in_(ids)
             & LinkRow.missing_since.is_null()
         )
         ordered = query.order_by(LinkRow.instance, LinkRow.external_id.desc())
@@ -67,14 +64,11 @@ def device_counts(tx: Tx, client_ids: Sequence[str], *, missing: bool = False) -
     """Count the present devices of each client, with `missing` all of them; those without any are left out."""
     found: dict[str, int] = {}
     present = "" if missing else "AND missing_since IS NULL "
-    database: Any = tx.db
-    for start in range(0, len(client_ids), _BATCH):
-        ids = client_ids[start : start + _BATCH]
-        # By hand: building such a query takes longer than running it
-        marks = ", ".join(["?" if tx.dialect == "sqlite" else "%s"] * len(ids))
+    for ids in in_parts(client_ids):
+        marks = ", ".join("?" * len(ids))
         sql = (
             f"SELECT client_id, COUNT(*) FROM devices WHERE client_id IN ({marks}) {present}"  # noqa: S608
             "GROUP BY client_id"
         )
-        found.update(database.execute_sql(sql, list(ids)).fetchall())
+        found.update(tx.execute(sql, ids).fetchall())
     return found

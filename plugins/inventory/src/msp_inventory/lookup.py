@@ -9,9 +9,9 @@ from msp_core.v1 import Device, DeviceNotFound, InvalidParameters
 from msp_inventory import devices
 from msp_inventory.api import DeviceLinks, Link, LinkKind
 from msp_inventory.tables import DeviceRow, LinkRow
+from msp_store.api import in_parts
 
 Scope = Collection[str] | None
-_BATCH = 500  # ids in one query
 _LINK_FIELDS = (
     LinkRow.instance,
     LinkRow.kind,
@@ -115,10 +115,9 @@ def our_client(scope: Scope, kind: LinkKind, instance: str, external_id: str) ->
 def missing(client_ids: Sequence[str]) -> tuple[Device, ...]:
     """Return the devices of these clients that no console lists any more."""
     found: list[Device] = []
-    for start in range(0, len(client_ids), _BATCH):
+    for ids in in_parts(client_ids):
         query = devices.select().where(
-            DeviceRow.client_id.in_(client_ids[start : start + _BATCH])
-            & DeviceRow.missing_since.is_null(False)
+            DeviceRow.client_id.in_(ids) & DeviceRow.missing_since.is_null(False)
         )
         found += [devices.device_of(row) for row in query.tuples()]
     return tuple(sorted(found, key=lambda device: device.id))

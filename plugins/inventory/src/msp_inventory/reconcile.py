@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +15,7 @@ from msp_inventory.api import LinkKind
 from msp_inventory.matching import Known, Match, clean_host, clean_macs, clean_serial, match
 from msp_inventory.sayings import saying, tidy
 from msp_inventory.tables import DeviceRow, LinkRow, SiteRow
-from msp_store.api import Tx
-
-_BATCH = 500  # ids in one query
+from msp_store.api import Tx, in_parts
 
 
 @frozen(kw_only=True)
@@ -165,7 +163,7 @@ def _sites(work: _Work) -> Mapping[str, str]:
         site for site in work.listed.sites if site.client_external_id in work.listed.client_of
     ]
     owners = sorted({work.listed.client_of[site.client_external_id] for site in mapped})
-    for batch in _batches(owners):
+    for batch in in_parts(owners):
         query: Any = SiteRow.select(SiteRow.id, SiteRow.client_id, SiteRow.name).where(
             SiteRow.client_id.in_(batch)
         )
@@ -298,7 +296,7 @@ def _known(client_ids: Sequence[str], work: _Work) -> Mapping[str, list[Known]]:
     present = {item.external_id for item in work.listed.devices}
     taken = {link.our_id for key, link in links.items() if key in present}
     found: dict[str, list[Known]] = {client_id: [] for client_id in client_ids}
-    for batch in _batches(client_ids):
+    for batch in in_parts(client_ids):
         query: Any = DeviceRow.select(
             DeviceRow.id,
             DeviceRow.client_id,
@@ -362,7 +360,3 @@ def _write_links(work: _Work) -> None:
         for (kind, external_id), link in work.written.items()
     ]
     work.counts.rows_written += devices.write_links(work.tx, rows)
-
-
-def _batches(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
