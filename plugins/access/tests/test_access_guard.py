@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -22,12 +23,14 @@ from msp_core.v1 import (
     ClientNotFound,
     Conflict,
     Context,
+    Format,
     MspError,
     NotFound,
     PermissionDenied,
     Scope,
     Surface,
     Toolkit,
+    render,
 )
 from msp_store.api import Store
 from msp_store.testing import assert_tables_match
@@ -87,6 +90,21 @@ async def test_a_model_changes_only_what_a_person_approved(
     access = await each_toolkit.get(Access)
     states = {one.id: one.state for one in (await access.plans(person(each_toolkit))).items}
     assert states[plan] is PlanState.USED
+
+
+async def test_until_when_an_approval_holds(toolkit: Toolkit) -> None:
+    """It is said as all times are, in the zone of whoever reads it; nothing of the kind is said of a denial."""
+    zone = ZoneInfo("Asia/Kathmandu")
+    for tool, state in (
+        ("approval.approve", PlanState.APPROVED),
+        ("approval.deny", PlanState.DENIED),
+    ):
+        plan = await refused(toolkit, model(toolkit), targets=[state.value])
+        said = await toolkit.call(tool, {"plan": plan}, ctx=person(toolkit))
+        until = f"until {said.plan.expires_at.astimezone(zone):%Y-%m-%d %H:%M}."
+        shown = render(said, Format.TABLE, zone=zone)
+        assert said.plan.state is state
+        assert (until in shown) is (state is PlanState.APPROVED)
 
 
 async def test_one_approval_is_used_once_by_many(each_toolkit: Toolkit, done: list[str]) -> None:

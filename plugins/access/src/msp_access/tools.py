@@ -8,12 +8,11 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
-from zoneinfo import ZoneInfo
 
 from attrs import asdict, frozen
 
 from msp_access.api import Access, AuditRow, JournalEntry, JournalState, Plan, PlanState, Proof
-from msp_core.v1 import Context, Display, Doc, InvalidParameters, Listing, Param
+from msp_core.v1 import Context, Display, Doc, InvalidParameters, Listing, Param, moment
 
 PlanId = Annotated[str, Doc("The plan's id, as `approval list` shows it."), Param(arg=True)]
 Limit = Annotated[int, Doc("At most so many, the newest.")]
@@ -35,7 +34,13 @@ class Said:
     plan: Plan
     message: str
 
-    DISPLAY: ClassVar[Display] = Display(summary=lambda said: said.message)
+    def say(self) -> str:
+        """Return it for people, with the end of an approval in their zone."""
+        if self.plan.state is PlanState.APPROVED:
+            return f"{self.message}, until {moment(self.plan.expires_at)}."
+        return f"{self.message}."
+
+    DISPLAY: ClassVar[Display] = Display(summary=lambda said: said.say())
 
 
 @frozen(kw_only=True)
@@ -125,12 +130,8 @@ async def approve(
 ) -> Said:
     """Let a planned call run once: the same actor must make the same call before the approval expires."""
     made = await (await ctx.get(Access)).decide(ctx, plan, approve=True, note=note)
-    zone = ZoneInfo(ctx.toolkit.config.general.timezone)
-    until = made.expires_at.astimezone(zone).strftime("%H:%M:%S")
-    return Said(
-        plan=made,
-        message=f"Approved: {made.actor} may call {made.tool} {made.arguments} once, until {until}.",
-    )
+    message = f"Approved: {made.actor} may call {made.tool} {made.arguments} once"
+    return Said(plan=made, message=message)
 
 
 async def deny(
@@ -138,7 +139,7 @@ async def deny(
 ) -> Said:
     """Refuse a planned call."""
     made = await (await ctx.get(Access)).decide(ctx, plan, approve=False, note=note)
-    return Said(plan=made, message=f"Denied: {made.tool} of {made.actor}.")
+    return Said(plan=made, message=f"Denied: {made.tool} of {made.actor}")
 
 
 async def list_changes(
