@@ -301,14 +301,15 @@ def run(args: Sequence[str] | None = None) -> int:
 
 
 def _usage(error: Any) -> int:
-    from msp_core.output import clean
-
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(f"{error.ctx.get_help()}\n")
         return 0
-    sys.stderr.write(f"Error: {clean(error.format_message())} [INVALID_PARAMETERS]\n")
-    if getattr(error, "ctx", None) is not None:
-        sys.stderr.write(f"  See: {error.ctx.command_path} --help\n")
+    from msp_core.errors import InvalidParameters
+    from msp_core.terminal import say_error
+
+    place = getattr(error, "ctx", None)
+    help_ = f"See: {place.command_path} --help" if place is not None else ""
+    say_error(InvalidParameters(error.format_message(), suggestion=help_), sys.stderr)
     return USAGE
 
 

@@ -44,13 +44,16 @@ class Display(Data):
     """How a result type prints; set it on the type as the class attribute `DISPLAY`.
 
     `columns` make the table. `rows` names the attribute that holds the rows where the result is a whole with a list
-    inside. `summary` gives text for people: below the table, or alone where there are no columns. `nagios` names a
-    method that returns the status line with performance data.
+    inside. `summary` gives text for people: below the table of such a whole, or alone; things that have columns and a
+    summary are a table when they are listed, and one of them is its summary. `nagios` names a method that returns the
+    status line with performance data. On a terminal the lines of a summary that begin with no space are broken between
+    words; those of a `verbatim` one (what a command printed) are left as they are.
     """
 
     columns: tuple[Column, ...] = ()
     rows: str | None = None
     summary: Callable[[Any], str] | None = None
+    verbatim: bool = False
     nagios: str | None = None
     empty: str = "Nothing found."
 

@@ -3,30 +3,21 @@
 import io
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from enum import Enum, StrEnum
-from itertools import zip_longest
 from typing import Any
 
 import attrs
 
 from msp_core.display import Column, Display, Listing, shown_in
+from msp_core.layout import fold, table
 from msp_core.secrets import mask_data, mask_known
 from msp_core.status import Status
 from msp_core.structure import plain
 
 SCHEMA_VERSION = 1
-_COLOURS = {
-    "ok": "32", "online": "32", "active": "32", "resolved": "32",
-    "warning": "33", "suspended": "33", "acknowledged": "33", "skipped": "2",
-    "critical": "1;31", "error": "35", "failed": "1;31", "offline": "31", "missing": "31",
-    "unknown": "36", "open": "1;31",
-}  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_READABLE = 24
-"""Text in a narrower last column would be a ladder of words; it goes below its row instead."""
 
 
 class Format(StrEnum):
@@ -77,7 +68,7 @@ def render(
             zone,
             markdown=format is Format.MARKDOWN,
             colour=colour,
-            width=width,
+            width=width if format is Format.TABLE else None,
             empty=empty,
         )
     )
@@ -203,9 +194,9 @@ def _for_people(
     display = _display(result)
     parts = []
     rows = _rows(result)
-    columns = display.columns
+    listed = isinstance(result, Listing | tuple | list)
+    columns = display.columns if listed or display.rows or not display.summary else ()
     if not rows:
-        listed = isinstance(result, Listing | tuple | list)
         parts.append(
             empty
             if listed and not getattr(result, "notes", ())
@@ -217,19 +208,18 @@ def _for_people(
         cells = [[_text(_value(row, column), column, zone) for column in columns] for row in rows]
         heads = [column.title or column.path.replace("_", " ") for column in columns]
         parts.append(
-            _markdown(heads, cells)
-            if markdown
-            else _table(heads, cells, colour=colour, width=width)
+            _markdown(heads, cells) if markdown else table(heads, cells, colour=colour, width=width)
         )
     elif not display.summary:
         parts.extend(_fields(row, zone) for row in rows)
-    if display.summary and (display.rows or not isinstance(result, Listing | tuple | list)):
+    if display.summary and (display.rows or not listed):
         with shown_in(zone):
-            parts.append(clean(display.summary(result), keep_lines=True))
+            said = clean(display.summary(result), keep_lines=True)
+        parts.append(said if display.verbatim else _said(said, width))
     if isinstance(result, Listing):
         if len(result.items) < result.total:
             parts.append(f"{len(result.items)} of {result.total} shown.")
-        parts.extend(clean(note) for note in result.notes)
+        parts.extend(fold(clean(note), width) for note in result.notes)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -280,74 +270,11 @@ def _text(value: Any, column: Column, zone: tzinfo) -> str:
     return clean(str(value))
 
 
-def _width(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
+def _said(text: str, width: int | None) -> str:
+    """Fold a summary for people; an indented line is a command to copy or a path, and stays whole."""
+    return "\n".join(
+        line if line.startswith(" ") else fold(line, width) for line in text.split("\n")
     )
-
-
-def _table(
-    heads: Sequence[str], cells: Sequence[Sequence[str]], *, colour: bool, width: int | None
-) -> str:
-    kept = [n for n in range(len(heads)) if any(row[n] for row in cells)] or [0]
-    columns = [[heads[n].upper(), *(row[n] for row in cells)] for n in kept]
-    widths = [max(map(_width, column)) for column in columns]
-    below: Sequence[str] = ()
-    if width is not None:
-        room = width - sum(widths[:-1]) - 2 * len(widths[:-1])
-        if room < min(_READABLE, widths[-1]) and widths[-1] > _READABLE and len(columns) > 1:
-            below = columns.pop()
-            del widths[-1]
-        _narrow(widths, columns, width)
-    lines: list[str] = []
-    for number, row in enumerate(zip(*columns, strict=True)):
-        cells_lines = [_broken(cell, room) for cell, room in zip(row, widths, strict=True)]
-        for parts in zip_longest(*cells_lines, fillvalue=""):
-            painted = [
-                _paint(part, room, code="2" if number == 0 else _COLOURS.get(cell), colour=colour)
-                for part, room, cell in zip(parts, widths, row, strict=True)
-            ]
-            lines.append("  ".join(painted).rstrip())
-        if below and number and width is not None:
-            lines.extend(f"    {part}" for part in _broken(below[number], width - 4))
-    return "\n".join(lines)
-
-
-def _narrow(widths: list[int], columns: Sequence[Sequence[str]], width: int) -> None:
-    """Take from the columns with the most room until the table fits; a word (an id, a path) is never broken."""
-    least = [max(_width(word) for cell in column for word in cell.split(" ")) for column in columns]
-    while (excess := sum(widths) + 2 * (len(widths) - 1) - width) > 0:
-        spare = [now - low for now, low in zip(widths, least, strict=True)]
-        most = max(range(len(widths)), key=spare.__getitem__)
-        if spare[most] == 0:
-            return
-        widths[most] -= min(excess, spare[most])
-
-
-def _broken(text: str, room: int) -> list[str]:
-    """Break text between words into lines of at most `room` columns."""
-    if _width(text) <= room:
-        return [text]
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if _width(longer) <= room or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
-
-
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
-
-
-def _paint(text: str, width: int, *, code: str | None, colour: bool) -> str:
-    padded = _pad(text, width)
-    return f"\x1b[{code}m{padded}\x1b[0m" if colour and code and text else padded
 
 
 def _markdown(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:

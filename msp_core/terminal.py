@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from msp_core.errors import ConfirmationRequired, MspError
+from msp_core.layout import fold
 from msp_core.output import clean
 from msp_core.secrets import mask
 
@@ -68,13 +69,21 @@ class ProgressBar:
 
 def say_error(error: MspError, stream: TextIO) -> None:
     """Say what failed, why, what to do next, and the code."""
-    mark = "\x1b[1;31mError\x1b[0m" if wants_colour(stream) else "Error"
-    stream.write(f"{mark}: {clean(mask(error.message), keep_lines=True)} [{error.code}]\n")
+    message = clean(mask(error.message), keep_lines=True)
+    stream.write(_marked("Error", f"{message} [{error.code}]", "1;31", stream))
     if error.suggestion:
         stream.write(f"  {clean(mask(error.suggestion), keep_lines=True)}\n")
     plan = error.details.get("plan")
     if plan:
         stream.write(f"  Plan: {clean(str(plan))}\n")
+
+
+def _marked(word: str, text: str, colour: str, stream: TextIO) -> str:
+    """Put a word before a text, with its colour on a terminal, where lines are broken between words."""
+    said = fold(f"{word}: {text}", width(stream))
+    return (
+        f"\x1b[{colour}m{word}\x1b[0m{said[len(word) :]}\n" if wants_colour(stream) else f"{said}\n"
+    )
 
 
 class Asker:
@@ -98,8 +107,7 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """Say something beside the result."""
-    mark = "\x1b[33mWarning\x1b[0m" if wants_colour(sys.stderr) else "Warning"
-    sys.stderr.write(f"{mark}: {clean(mask(text))}\n")
+    sys.stderr.write(_marked("Warning", clean(mask(text)), "33", sys.stderr))
 
 
 def confirm(action: str, target: str, *, yes: bool, no_input: bool) -> None:

@@ -85,7 +85,9 @@ class CommandResult:
     still be running on the device.
     """
 
-    DISPLAY: ClassVar[Display] = Display(summary=lambda result: result.output.rstrip("\n"))
+    DISPLAY: ClassVar[Display] = Display(
+        summary=lambda result: result.output.rstrip("\n"), verbatim=True
+    )
     device_id: str
     via: str
     command: str

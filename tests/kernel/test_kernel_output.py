@@ -36,7 +36,7 @@ class Row:
 
     name: str
     when: datetime | None = None
-    status: Status | None = None
+    status: Status | str | None = None
     more: Any = field(default=None)
 
 
@@ -114,6 +114,13 @@ def test_colour_only_when_asked() -> None:
     rows = listing(Row("x", status=Status.CRITICAL))
     assert "\x1b" not in render(rows, Format.TABLE, zone=BERLIN)
     assert "\x1b[1;31mcritical" in render(rows, Format.TABLE, zone=BERLIN, colour=True)
+
+
+@pytest.mark.parametrize("state", ["warning (new)", "acknowledged, stale", "suspended"])
+def test_a_state_with_more_to_say_has_its_colour_too(state: str) -> None:
+    """What is new, stale or muted is no less of a warning."""
+    shown = render(listing(Row("x", status=state)), Format.TABLE, zone=BERLIN, colour=True)
+    assert f"\x1b[33m{state}" in shown
 
 
 def test_a_revealed_secret_is_masked_wherever_it_turns_up() -> None:
@@ -221,11 +228,100 @@ def _columns(text: str) -> int:
 def test_a_narrow_terminal_gets_the_last_column_below() -> None:
     """At 60 columns the reason goes under its row instead of into a ladder of words."""
     row = Trouble("granite-construction-partners", "granite-server-01", LONG)
-    lines = render([row], Format.TABLE, zone=BERLIN, width=60).splitlines()
+    quiet = Trouble("acme-corp", "acme-01", "")
+    lines = render([row, quiet], Format.TABLE, zone=BERLIN, width=60).splitlines()
     assert lines[0].split() == ["CLIENT", "DEVICE", "NAME"]
-    assert (
-        lines[2:] == [f"    {LONG[:56].rpartition(' ')[0]}", "    %)"] or lines[2] == f"    {LONG}"
+    assert lines[1] == "    WHY"
+    assert [line for line in lines if not line.strip()] == []  # nothing to say, no line
+    assert " ".join(lines[3:5]).split() == LONG.split()
+    assert lines[5].split() == ["acme-corp", "acme-01"]
+
+
+@frozen
+class Opened:
+    """A row of many short columns, as a list of alerts has."""
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(
+            Column("client"),
+            Column("device"),
+            Column("state"),
+            Column("since"),
+            Column("what"),
+        )
     )
+
+    client: str
+    device: str
+    state: str
+    since: datetime
+    what: str
+
+
+@pytest.mark.parametrize("width", range(30, 130))
+def test_what_does_not_fit_goes_below_with_its_heading_and_a_moment_stays_whole(width: int) -> None:
+    """However narrow: no line is wider than the terminal or its longest word, no column is left out."""
+    at = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
+    rows = [Opened(f"granite-{n}-partners", f"granite-ws{n:03}", "open", at, LONG) for n in (1, 99)]
+    text = render(rows, Format.TABLE, zone=BERLIN, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert text.count("2026-02-01 00:30") == 2
+    heading = text[: text.index("granite")]
+    assert heading.split() == ["CLIENT", "DEVICE", "STATE", "SINCE", "WHAT"]
+    lines = text.splitlines()
+    assert len([line for line in lines if line.startswith("granite")]) == 2
+    assert all(line.startswith("    ") for line in heading.splitlines()[1:])
+
+
+@frozen
+class Said:
+    """A result that is said in words."""
+
+    DISPLAY: ClassVar[Display] = Display(summary=lambda one: one.text)
+
+    text: str
+
+
+@frozen
+class Printed(Said):
+    """What somebody else's program printed."""
+
+    DISPLAY: ClassVar[Display] = Display(summary=lambda one: one.text, verbatim=True)
+
+
+@frozen
+class Entry:
+    """A result that is a row of a list, and words where it is alone."""
+
+    DISPLAY: ClassVar[Display] = Display(
+        columns=(Column("name"),), summary=lambda one: f"all of {one.name}"
+    )
+
+    name: str
+
+
+def test_a_thing_alone_is_said_in_its_words_and_many_are_a_table() -> None:
+    """Not twice, once as a table of one row."""
+    assert render(Entry("one"), Format.TABLE, zone=BERLIN) == "all of one"
+    assert render([Entry("one")], Format.TABLE, zone=BERLIN).split() == ["NAME", "one"]
+
+
+PROSE = "Client 'acme' holds 21 critical, 13 warning, 330 unknown results. " * 3
+COMMAND = (
+    "  msp-toolkit device link acme-corp/acme-dc01 lab-automate 17   # and no other of them all"
+)
+
+
+def test_prose_is_broken_between_words_and_what_is_copied_is_not() -> None:
+    """A number cut in two misleads; a command cut in two does not run."""
+    text = f"{PROSE}\n{COMMAND}"
+    lines = render(Said(text), Format.TABLE, zone=BERLIN, width=60).splitlines()
+    assert lines[-1] == COMMAND
+    assert all(len(line) <= 60 for line in lines[:-1])
+    assert " ".join(lines[:-1]).split() == PROSE.split()
+    assert render(Printed(text), Format.TABLE, zone=BERLIN, width=60) == text
+    assert render(Said(text), Format.TABLE, zone=BERLIN) == text
+    assert render(Said(text), Format.MARKDOWN, zone=BERLIN, width=60) == text
 
 
 def test_without_a_terminal_no_line_is_broken() -> None:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from msp_core import terminal
-from msp_core.errors import ConfirmationRequired, NotFound
+from msp_core.errors import ConfigError, ConfirmationRequired, NotFound
 
 
 class Tty(io.StringIO):
@@ -99,6 +99,26 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -
     assert "\x1b[1;31mError" in coloured.getvalue()
     assert piped.getvalue() == refused.getvalue()
     assert piped.getvalue() == "Error: No such thing. [NOT_FOUND]\n  Look again.\n  Plan: p-1\n"
+
+
+def test_an_error_is_broken_between_words_and_its_next_step_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody reads half an error code; a command to copy stays in one line."""
+    monkeypatch.setenv("COLUMNS", "60")
+    problem = (
+        "  msp.toml: health_checks.intervall: unknown key (known: attempts, chunk_devices, tiers)"
+    )
+    step = "Run: msp-toolkit config schema, and look at the section that is named above."
+    stream = Tty()
+    terminal.say_error(
+        ConfigError(f"The configuration is wrong:\n{problem}", suggestion=step), stream
+    )
+    *said, last = stream.getvalue().splitlines()
+    assert last == f"  {step}"
+    assert said[0] == "\x1b[1;31mError\x1b[0m: The configuration is wrong:"
+    assert all(line.startswith("  ") and len(line) <= 60 for line in said[1:])
+    assert " ".join(said[1:]).split() == [*problem.split(), "[CONFIG_INVALID]"]
 
 
 def test_lines_are_only_broken_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

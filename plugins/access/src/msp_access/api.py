@@ -86,9 +86,9 @@ class Plan:
             Column("state", "State"),
             Column("actor", "Who"),
             Column("tool", "What"),
+            Column("expires_at", "Expires"),
             Column("arguments", "Arguments"),
             Column("reason", "Why it waits"),
-            Column("expires_at", "Expires"),
         ),
         empty="Nothing waits for approval.",
     )

@@ -71,7 +71,7 @@ class Executed:
             lines.append(f"Exit code {result.exit_code} on {self.device_id} via {self.via}.")
         return "\n".join(lines)
 
-    DISPLAY: ClassVar[Display] = Display(summary=lambda done: done.say())
+    DISPLAY: ClassVar[Display] = Display(summary=lambda done: done.say(), verbatim=True)
 
 
 @frozen(kw_only=True)
