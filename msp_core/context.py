@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from attrs import define, field, frozen
 
 from msp_core.correlation import correlation_id as correlation_id
 from msp_core.correlation import new_correlation_id
 from msp_core.data import Data
+from msp_core.display import Display
 from msp_core.errors import (
     ClientNotFound,
     ConfirmationRequired,
@@ -39,6 +40,8 @@ _inside_door: ContextVar[Effect] = ContextVar("msp_inside_door", default=Effect.
 @frozen(kw_only=True, eq=False, repr=False)
 class Planned(Data):
     """What a change gives in a dry run instead of its result; anything that depends on it is known after apply."""
+
+    DISPLAY: ClassVar[Display] = Display(summary=str)
 
     kind: str
     target: str
@@ -160,15 +163,18 @@ class Context:
         """Tell whether this call may write to our own records: not in a dry run, not read-only."""
         return not (self.dry_run or self.read_only)
 
-    def require_client(self, client_id: str) -> None:
-        """Raise ClientNotFound when the client is outside the scope, as if it did not exist."""
-        if not self.scope.allows_client(client_id):
-            message = f"Client {client_id!r} not found."
-            raise ClientNotFound(
-                message,
-                suggestion=f"Use {self.spelt('client.list')} to see available clients.",
-                client_id=client_id,
-            )
+    def require_client(self, *client_ids: str) -> None:
+        """Raise ClientNotFound when a client is outside the scope, as if it did not exist."""
+        if self.scope.clients is None:
+            return
+        for client_id in client_ids:
+            if client_id not in self.scope.clients:
+                message = f"Client {client_id!r} not found."
+                raise ClientNotFound(
+                    message,
+                    suggestion=f"Use {self.spelt('client.list')} to see available clients.",
+                    client_id=client_id,
+                )
 
     def spelt(self, tool: str) -> str:
         """Return how a tool is called where this call came from: `msp-toolkit client list` or `client_list`."""

@@ -22,6 +22,7 @@ from msp_core.errors import (
     TimedOut,
     UnknownPlugin,
 )
+from msp_core.output import Format, render
 from msp_core.records import Service
 from msp_core.testing import make_toolkit
 from msp_core.toolkit import GUARD, Toolkit
@@ -265,7 +266,7 @@ async def test_a_dry_run_lists_the_change_and_alters_nothing(tmp_path: Path) -> 
         ctx = made.context(dry_run=True)
         result = await made.call("double.change", ctx=ctx)
     assert isinstance(result, Planned)
-    assert str(result) == "(known after apply)"
+    assert render(result, Format.TABLE, zone=UTC) == str(result) == "(known after apply)"
     assert [plan.preview for plan in ctx.planned] == ["create thing-1"]
     assert log == []
 
