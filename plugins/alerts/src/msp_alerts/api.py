@@ -9,16 +9,20 @@ from typing import ClassVar, Protocol
 
 from attrs import frozen
 
-from msp_core.v1 import Alert, AlertState, Column, Context, Display, Listing, Severity
+from msp_core.v1 import (
+    Alert,
+    AlertState,
+    Column,
+    Context,
+    Display,
+    Listing,
+    Severity,
+    moment,
+)
 
 OPENED = "alerts.opened"
 UPDATED = "alerts.updated"
 RESOLVED = "alerts.resolved"
-
-
-def utc_text(moment: datetime | None) -> str:
-    """Write a moment for people inside a sentence, to the minute, with its zone; nothing for None."""
-    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else ""
 
 
 @frozen(kw_only=True)
@@ -54,16 +58,18 @@ class AlertEntry:
         alert = self.alert
         lines = [
             f"Alert {alert.id}: {alert.severity.value.upper()} {alert.message}",
-            f"  client {alert.client_id}, device {alert.device_id or '-'}, check {alert.check or '-'}",
-            f"  {self.state}; since {utc_text(alert.created_at)}, updated {utc_text(alert.updated_at)}",
+            f"  device {alert.device_id}" if alert.device_id else f"  client {alert.client_id}",
+            f"  check {alert.check or '-'}",
+            f"  {self.state}; since {moment(alert.created_at)}, updated {moment(alert.updated_at)}",
         ]
         if alert.acknowledged:
-            until = utc_text(alert.acknowledged_until) or "it is over"
+            end = alert.acknowledged_until
+            until = "it is over" if end is None else moment(end)
             lines.append(f"  acknowledged by {alert.acknowledged_by} until {until}")
         if self.note:
             lines.append(f"  note: {self.note}")
         if alert.resolved_at:
-            lines.append(f"  resolved {utc_text(alert.resolved_at)}")
+            lines.append(f"  resolved {moment(alert.resolved_at)}")
         return "\n".join(lines)
 
     DISPLAY: ClassVar[Display] = Display(
