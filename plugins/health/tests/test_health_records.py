@@ -11,7 +11,7 @@ import pytest
 from msp_clients.api import KnowsHealth
 from msp_core.v1 import Check, Conflict, Period, Status, StoreError, hookimpl
 from msp_health import runs
-from msp_health.api import Health
+from msp_health.api import CheckInfo, Health
 from msp_health.doctor import sweeps
 from msp_health.queries import prune
 from msp_health.tables import HealthCheckRow, HealthDay, HealthLease, HealthRunRow, LatestStatus
@@ -195,6 +195,22 @@ async def test_doctor_says_when_sweeps_end(open_world):
     [finding] = await sweeps(toolkit.context())
     assert finding.status is Status.OK
     assert "Run 1 finished" in finding.message
+    assert finding.message.endswith(": 2 checks, 2 ok.")
+
+
+async def test_doctor_names_what_the_last_sweep_could_not_tell(open_world):
+    """What is unknown is among the counts: left out, it would pass for OK."""
+    world = World.of(clients=1, devices=1)
+
+    async def silence(query):
+        for _ in query.targets[:0]:
+            yield
+
+    world.behave["one"] = silence
+    toolkit = await open_world(world)
+    await toolkit.call("health.check")
+    [finding] = await sweeps(toolkit.context())
+    assert finding.message.endswith(": 2 checks, 0 ok, 2 unknown.")
 
 
 async def test_a_run_that_lost_its_claim_stops(open_world, monkeypatch):
@@ -275,6 +291,19 @@ async def test_a_check_that_cannot_be_loaded_is_error_rows(open_world):
     finally:
         for name in monkey:
             del sys.modules[name]
+
+
+def test_limits_are_written_as_they_are_set():
+    """Lists and switches as TOML has them, not as Python does; what is not set is left out."""
+    limits = {
+        "warning_percent": 85.0,
+        "names": ["WinDefend"],
+        "failed": True,
+        "is": "ok",
+        "no": None,
+    }
+    info = CheckInfo(id="x", title="X", aliases=(), facts=(), limits=limits)
+    assert info.limits_text == 'warning_percent=85, names=["WinDefend"], failed=true, is=ok'
 
 
 async def test_what_people_read(open_world):

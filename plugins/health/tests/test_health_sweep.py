@@ -287,7 +287,8 @@ async def test_stale_facts_are_unknown_with_their_age(open_world):
     world.observed_at = datetime.now(UTC) - timedelta(days=5)
     run = await toolkit.call("health.check", {"client": "c1"})
     assert run.counts.unknown == 2
-    assert run.concerns[0].message == "cpu is 5 days old, at most 48 hours is allowed"
+    message = run.concerns[0].message
+    assert message == "the last cpu reading is 5 days old, at most 48 hours is allowed"
     world.observed_at = datetime.now(UTC) + timedelta(days=400)
     run = await toolkit.call("health.check", {"client": "c1"})
     assert "in the future: a clock is wrong" in run.concerns[0].message

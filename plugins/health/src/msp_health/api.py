@@ -13,6 +13,7 @@ person is done with these devices, and nothing is known of them any more. `seq` 
 device come back, its results are numbered from a higher one.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar, Protocol
@@ -262,6 +263,13 @@ class DailySummary:
     mean: float | None = None
 
 
+def _written(value: Any) -> str:
+    """Write a limit as `--set` reads it."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 @frozen(kw_only=True)
 class CheckInfo:
     """An installed check and the limits that hold, for one client or in general."""
@@ -279,7 +287,7 @@ class CheckInfo:
     def limits_text(self) -> str:
         """The limits that are set, in one line."""
         return self.problem or ", ".join(
-            f"{name}={value}"
+            f"{name}={_written(value)}"
             for name, value in self.limits.items()
             if value not in (None, (), {}, [])
         )

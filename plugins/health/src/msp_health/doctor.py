@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from msp_core.v1 import Context, Finding, Status
-from msp_health.api import utc_text
+from msp_health.api import Counts, utc_text
 from msp_health.runs import FINISHED, INTERRUPTED, RUNNING, is_alive, real_now
 from msp_health.tables import HealthRunRow
 from msp_store.api import Store, Tx
@@ -33,8 +33,8 @@ def _look(_: Tx) -> list[Finding]:
         )
     else:
         when = utc_text(last.finished_at)
-        wrong = f"{last.critical} critical, {last.warning} warning"
-        text = f"Run {last.id} finished {when}: {last.planned} checks, {wrong}."
+        counts = Counts(**{status.value: getattr(last, status.value) for status in Status})
+        text = f"Run {last.id} finished {when}: {last.planned} checks, {counts}."
         findings.append(Finding(status=Status.OK, message=text))
     cut_short = HealthRunRow.select().where(
         HealthRunRow.state.in_((RUNNING, INTERRUPTED)),

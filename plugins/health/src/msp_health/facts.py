@@ -104,7 +104,7 @@ class FactBook:
         """
         max_age = row.check.max_age or self._max_age
         observed = known.observation.observed_at
-        what = fact_id(type(known.observation.fact))
+        what = f"the last {fact_id(type(known.observation.fact))} reading"
         if observed is None:
             seen = row.subject.device.last_seen
             offline = row.subject.device.online is False

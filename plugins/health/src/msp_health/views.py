@@ -9,6 +9,11 @@ from msp_core.v1 import CheckResult, Column, Display, Status
 from msp_health.api import Counts, nagios_line
 
 
+def _some(number: int) -> str:
+    """Leave a zero out: what there is none of has no column, and what there is stands out."""
+    return str(number or "")
+
+
 @frozen(kw_only=True)
 class StatusLine:
     """One line of a status table: a client or a device."""
@@ -51,10 +56,10 @@ class HealthStatus:
             Column("name", "Name"),
             Column("status", "Status"),
             Column("counts.ok", "OK"),
-            Column("counts.warning", "Warning"),
-            Column("counts.critical", "Critical"),
-            Column("counts.unknown", "Unknown"),
-            Column("counts.error", "Error"),
+            Column("counts.warning", "Warning", format=_some),
+            Column("counts.critical", "Critical", format=_some),
+            Column("counts.unknown", "Unknown", format=_some),
+            Column("counts.error", "Error", format=_some),
             Column("checked_at", "Checked"),
             Column("message", "Worst"),
         ),
