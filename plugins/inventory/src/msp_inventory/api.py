@@ -99,6 +99,11 @@ class InstanceSync:
         return self.error or ("done" if self.complete else "incomplete")
 
 
+def _some(number: int) -> str:
+    """Leave a zero out: what there is none of has no column, and what there is stands out."""
+    return str(number or "")
+
+
 @frozen(kw_only=True)
 class SyncReport:
     """What a sync of one or more instances came to."""
@@ -154,11 +159,11 @@ class SyncReport:
             Column("instance", "Instance"),
             Column("listed_clients", "Clients"),
             Column("listed_devices", "Devices"),
-            Column("clients_created", "New clients"),
-            Column("devices_created", "New devices"),
-            Column("devices_updated", "Changed"),
-            Column("devices_missing", "Missing"),
-            Column("devices_returned", "Back"),
+            Column("clients_created", "New clients", format=_some),
+            Column("devices_created", "New devices", format=_some),
+            Column("devices_updated", "Changed", format=_some),
+            Column("devices_missing", "Missing", format=_some),
+            Column("devices_returned", "Back", format=_some),
             Column("rows_written", "Rows written"),
             Column("result", "Result"),
         ),
