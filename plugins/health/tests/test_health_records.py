@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from msp_clients.api import KnowsHealth
-from msp_core.v1 import Check, Conflict, Period, Status, StoreError, hookimpl
-from msp_health import runs
+from msp_core.v1 import Check, Conflict, Period, Status, StoreError, SystemFailure, hookimpl
+from msp_health import recorder, runs
 from msp_health.api import CheckInfo, Health
 from msp_health.doctor import sweeps
 from msp_health.queries import prune
@@ -165,6 +165,27 @@ async def test_the_database_goes_away_and_comes_back(open_world, monkeypatch):
     monkeypatch.setattr("msp_health.recorder._PATIENCE", (0.01, 0.01, 0.01, 0.01))
     run = await toolkit.call("health.check")
     assert (failures, run.planned, run.counts.ok) == ([], 8, 8)
+
+
+@pytest.mark.parametrize("lost", ["what was judged", "what was recorded"])
+async def test_a_run_that_lost_a_row_is_no_success(open_world, monkeypatch, lost):
+    """What was planned and is not there at the end fails the run, which says so and is not finished."""
+    toolkit = await open_world(World.of(clients=1, devices=2))
+    record = recorder.record
+
+    async def careless(store, claim, batch, *rest):
+        if lost == "what was judged":
+            return
+        await record(store, claim, batch, *rest)
+        await store.write(lambda _: HealthCheckRow.delete().where(HealthCheckRow.id == 1).execute())
+
+    monkeypatch.setattr("msp_health.sweep.record", careless)
+    recorded = 0 if lost == "what was judged" else 3
+    with pytest.raises(SystemFailure, match=f"planned 4 checks and recorded {recorded}") as caught:
+        await toolkit.call("health.check")
+    assert "report" in caught.value.suggestion
+    store = await toolkit.get(Store)
+    assert await store.read(lambda _: HealthRunRow.get_by_id(1).state) != "finished"
 
 
 async def test_a_full_disk_ends_the_run_as_interrupted(open_world, monkeypatch):

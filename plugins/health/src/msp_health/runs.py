@@ -213,13 +213,19 @@ def forgotten_in(claim: Claim) -> frozenset[str]:
     return frozenset(run.selection.get(_FORGOTTEN, ()))
 
 
-def close_run(tx: Tx, claim: Claim, *, finished: bool, now: datetime) -> Counts:
-    """End a run, check that every planned row is there exactly once, and return the counts."""
+def close_run(
+    tx: Tx, claim: Claim, *, finished: bool, now: datetime, planned: int | None = None
+) -> Counts:
+    """End a run, check that every planned row is there exactly once, and return the counts.
+
+    `planned` is how many the caller planned, None where others planned some of them. Raises SystemFailure.
+    """
     hold(claim)
     counts = count_rows(tx, claim.run_id)
-    run = HealthRunRow.get_by_id(claim.run_id)
-    if counts.total != run.planned:
-        message = f"Run {claim.run_id} planned {run.planned} checks and recorded {counts.total}."
+    noted = HealthRunRow.get_by_id(claim.run_id).planned
+    planned = noted if planned is None else planned
+    if not counts.total == noted == planned:
+        message = f"Run {claim.run_id} planned {planned} checks and recorded {counts.total}."
         raise SystemFailure(message, suggestion="Please report this; the results are kept.")
     HealthRunRow.update(
         state=FINISHED if finished else INTERRUPTED,
