@@ -15,6 +15,7 @@ from msp_core.errors import (
     MspError,
     PermissionDenied,
     RateLimited,
+    StoreError,
     SystemFailure,
     TimedOut,
 )
@@ -170,7 +171,11 @@ async def _audit(
     except MspError as failure:
         if error is not None and error.message == failure.message:
             return  # the call failed for want of the same thing, and says so
-        # The work is done; its trail is not. That must not pass silently, nor hide the first error.
+        # The work is done; its trail is not. That must be no success, nor hide the first error.
         log.error("the audit row of %s could not be written: %s", call.tool, failure.message)
-        if error is None and call.effect >= Effect.CHANGE:
-            raise
+        if error is None:
+            raise StoreError(
+                f"{call.tool} ran, but could not be noted in the audit trail: {failure.message}",
+                suggestion=failure.suggestion,
+                **failure.details,
+            ) from failure

@@ -255,7 +255,10 @@ class Guard(Protocol):
         ...
 
     async def record(self, call: Call, outcome: Outcome) -> None:
-        """Add the call to the audit trail, refused ones included."""
+        """Add the call to the audit trail, refused ones included; raise StoreError where that cannot be done now.
+
+        The result of a call that is not noted does not leave.
+        """
         ...
 
     async def begin_change(self, call: Call, change: Change) -> ChangeState:

@@ -2,8 +2,12 @@
 
 import asyncio
 import json
+import sqlite3
 import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -266,3 +270,38 @@ async def test_only_who_sees_everything_sees_the_trail(open_toolkit: Callable) -
         with pytest.raises(MspError) as caught:
             await call
         assert caught.value.code == "PERMISSION_DENIED"
+
+
+async def test_a_locked_database_loses_no_row(
+    open_toolkit: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is called meanwhile gives nothing out, waits together, and is noted when it can be, up to a bound."""
+    monkeypatch.setattr("msp_access.trail.MOST_KEPT", 30)
+    toolkit = await open_toolkit(busy_timeout_s=0.5)
+
+    async def look(**arguments: str) -> str:
+        try:
+            return str(await toolkit.call("thing.look", arguments, ctx=model(toolkit)))
+        except MspError as error:
+            return error.code
+
+    assert await look() == "seen"
+    with closing(sqlite3.connect(toolkit.root / "data/msp-toolkit.db", isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        assert await gathered(look, 20) == ["STORE_UNAVAILABLE"] * 20
+        assert await look(text="x") == "INVALID_PARAMETERS"
+        assert await gathered(look, 40) == ["STORE_UNAVAILABLE"] * 40
+        assert time.monotonic() - started < 4
+        db.execute("ROLLBACK")
+    assert await gathered(look, 5) == ["seen"] * 5
+    rows = await trail(toolkit)
+    assert [row[2] for row in rows] == ["ok"] * 21 + ["refused"] + ["ok"] * 9 + ["ok"] * 5
+    listed = (await (await toolkit.get(Access)).audit(person(toolkit), after=0)).items
+    assert listed[1].at < listed[-1].at - timedelta(seconds=1)
+    assert (await toolkit.call("audit.verify", {}, ctx=person(toolkit))).problems == ()
+
+
+async def gathered(look: Callable[[], Any], times: int) -> list[str]:
+    """Do the same many times at once."""
+    return list(await asyncio.gather(*(look() for _ in range(times))))

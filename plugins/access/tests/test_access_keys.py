@@ -145,7 +145,7 @@ async def test_a_key_is_shown_once_and_stored_as_a_hash(each_toolkit: Toolkit) -
         "msp_x_" + "y",
     ):
         assert await keys.principal(wrong) is None
-    secret = made.text.rpartition("_")[2]
+    secret = made.text.split("_", 2)[2]
     store = await each_toolkit.get(Store)
     rows = await store.read(
         lambda tx: [

@@ -25,13 +25,13 @@ _LONGEST = 20_000
 def append(tx: Tx, values: Mapping[str, Any]) -> None:
     """Add a row behind the last one; the writer runs alone, so the number and the hash are the next ones.
 
-    Written by hand: every call pays for it.
+    It is of now where it does not say when it was. Written by hand: every call pays for it.
     """
     head = _execute(tx, _HEAD).fetchone()
     seq, previous = (head[0] + 1, head[1]) if head else (1, "")
     row = {"seq": seq, "at": tx.now, "previous": previous, **values}
     row["hash"] = digest(row)
-    stored = {**row, "at": AuditTable.at.db_value(tx.now)}
+    stored = {**row, "at": AuditTable.at.db_value(row["at"])}
     _execute(tx, _INSERT, [stored[name] for name in COLUMNS])
     _execute(tx, _NEXT if head else _FIRST, (seq, row["hash"]))
 

@@ -3,13 +3,14 @@
 Built for every command, so the tables (and the database) are loaded only where something is written or approved.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msp_access.policy import Policy, policy
 from msp_access.rates import Rates
 from msp_access.settings import AccessSettings
+from msp_access.trail import Entry, Trail
 from msp_core.v1 import (
     Actor,
     Call,
@@ -45,6 +46,7 @@ class AccessGuard:
         self._toolkit = toolkit
         self._settings = toolkit.settings(AccessSettings)
         self._rates = Rates(self._settings.rate_limits)
+        self._trail = Trail(self._write_rows)
         self._plans: dict[str, Used] = {}  # correlation id of a call -> the plan it carries out
         self._applying: dict[str, str] = {}  # key of a change -> correlation id of its call
 
@@ -82,16 +84,10 @@ class AccessGuard:
             del self._applying[key]
         if not left and not _is_audited(call, outcome):
             return
-        chain, journal = _module("chain"), _module("journal")
-        row = chain.call_row(call, outcome)
-
-        def write(tx: "Tx") -> None:
-            if left:
-                journal.abandon(left)
-            chain.append(tx, row)
-
+        row = {**_module("chain").call_row(call, outcome), "at": self._toolkit.now()}
         # What a call read or noted is as true after a power cut that took its row; what it changed must not be.
-        await self._write(write, sync=bool(left) or call.effect >= Effect.CHANGE)
+        sync = bool(left) or call.effect >= Effect.CHANGE
+        await self._trail.add(Entry(row=row, left=left, sync=sync))
 
     async def begin_change(self, call: Call, change: Change) -> ChangeState:
         """Commit the intention to change something, with its row in the audit trail."""
@@ -151,6 +147,18 @@ class AccessGuard:
             raise plans.required(call, plan_id, reason, lifetime)
         if used is not None:
             self._plans[call.correlation_id] = used
+
+    async def _write_rows(self, entries: Sequence[Entry]) -> None:
+        chain, journal = _module("chain"), _module("journal")
+        left = [key for entry in entries for key in entry.left]
+
+        def write(tx: "Tx") -> None:
+            if left:
+                journal.abandon(left)
+            for entry in entries:
+                chain.append(tx, entry.row)
+
+        await self._write(write, sync=any(entry.sync for entry in entries))
 
     async def _write(self, fn: Callable[["Tx"], T], *, sync: bool = True) -> T:
         from msp_store.api import Store

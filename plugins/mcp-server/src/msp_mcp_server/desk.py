@@ -150,9 +150,12 @@ class Desk:
                 started_at=ctx.now(),
                 dry_run=False,
             )
-            await guard.record(
-                call, Outcome(status="refused", duration_ms=0, error_code="NOT_FOUND")
-            )
+            try:
+                await guard.record(
+                    call, Outcome(status="refused", duration_ms=0, error_code="NOT_FOUND")
+                )
+            except MspError as error:
+                log.error("a refused call could not be noted: %s", error.message)
 
     async def _call(
         self,
