@@ -47,6 +47,16 @@ class ProbeSourceConformance(SourceConformance):
             assert not [body for body in sent[0] if name in body], f"{source.id} sends a name"
 
     @pytest.mark.anyio
+    async def test_something_is_run(self, asked: Asked) -> None:
+        """On one device at least it runs and observes something, so that the other cases say something."""
+        for source in self._sources(asked):
+            answers = await self._read(asked, source, asked.targets)
+            seen = [one for one in answers if isinstance(one, Observation)]
+            assert seen, (
+                f"{source.id} observes nothing on {len(asked.targets)} devices: {answers[:1]}"
+            )
+
+    @pytest.mark.anyio
     async def test_asked_for_nothing_it_runs_nothing(self, asked: Asked) -> None:
         """Kinds of facts nobody wants are not probed for."""
         for source in self._sources(asked):
