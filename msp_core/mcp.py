@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Protocol
+from urllib.parse import unquote
 
 from attrs import field, frozen, validators
 
@@ -64,14 +65,23 @@ class McpResource(Data):
         )
 
     def match(self, uri: str) -> dict[str, str] | None:
-        """Return the variables of a URI of this shape, None for any other; a value holds no slash."""
+        """Return the variables of a URI of this shape, decoded, None for any other; a value holds no slash."""
         parts = _VARIABLE.split(self.uri)
         pattern = "".join(
             f"(?P<{part}>[^/?#\\s]{{1,200}})" if number % 2 else re.escape(part)
             for number, part in enumerate(parts)
         )
         found = re.fullmatch(pattern, uri)
-        return None if found is None else found.groupdict()
+        if found is None:
+            return None
+        try:
+            values = {
+                name: unquote(text, errors="strict") for name, text in found.groupdict().items()
+            }
+        except UnicodeDecodeError:
+            return None
+        plain = all(text.isprintable() and not set(text) & set("/\\") for text in values.values())
+        return values if plain else None
 
 
 @frozen(kw_only=True, eq=False, repr=False)

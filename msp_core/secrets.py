@@ -4,7 +4,8 @@ import json
 import re
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, quote_plus
@@ -12,7 +13,7 @@ from urllib.parse import quote, quote_plus
 from attrs import frozen
 
 from msp_core.data import Data
-from msp_core.errors import ConfigError, CredentialError, UnknownPlugin
+from msp_core.errors import ConfigError, CredentialError, MspError, UnknownPlugin
 from msp_core.records import SecretProvider
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ _SHORTEST_MASKED = 4
 """Shorter values would mask ordinary words everywhere, and protect nothing."""
 _SHORTEST_ENCODED = 8
 """What is left of shorter values in base64 could stand in any other base64 text."""
+
+_SHORTEST_LEARNT = 8
+"""A variable that is only named like a secret may hold a shorter word that stands in ordinary text."""
 
 _seen: set[str] = set()
 _seen_lock = threading.Lock()
@@ -119,6 +123,7 @@ _BY_KEY = (
 """References are no secrets, and neither is what a `Problem` says of an option with such a name."""
 _STEMS = ("pass", "secret", "token", "key", "author")
 """One of them is in whatever `_BY_KEY` finds. None has an i, which Unicode folds in several ways."""
+_ACCESS_KEY = r"(\bmsp_[2-9a-z]{8}_)[\w-]{43}"
 _IN_URL = r"(?<=://)([^/\s:@]*):([^/\s@]+)@"
 
 
@@ -134,6 +139,8 @@ def mask(text: str) -> str:
     text = mask_known(text)
     if "://" in text:
         text = re.sub(_IN_URL, rf"\1:{MASK}@", text)
+    if "msp_" in text:
+        text = re.sub(_ACCESS_KEY, rf"\1{MASK}", text)
     folded = text.casefold()
     if not any(stem in folded for stem in _STEMS):
         return text
@@ -148,7 +155,9 @@ def mask_data(value: Any, mask_text: Callable[[str], str] = mask) -> Any:
         return MASK
     if isinstance(value, Mapping):
         return {
-            key: MASK if _names_secret(str(key)) and item else mask_data(item, mask_text)
+            mask_text(key) if isinstance(key, str) else key: MASK
+            if _names_secret(str(key)) and item
+            else mask_data(item, mask_text)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
@@ -163,6 +172,18 @@ def _names_secret(key: str) -> bool:
 def variable(name: str) -> str:
     """Return the environment variable of a secret's name: `rmm/api_key` is `RMM_API_KEY`."""
     return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+
+
+def _texts(data: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text in a configuration, and the key it stands under."""
+    if isinstance(data, str):
+        yield key, data
+    elif isinstance(data, Mapping):
+        for name, value in data.items():
+            yield from _texts(value, str(name))
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from _texts(value, key)
 
 
 class EnvironmentStore:
@@ -261,6 +282,30 @@ class Secrets:
             if value is not None:
                 return Secret(value, f"{provider.scheme}:{name}")
         return None
+
+    def learn(self, config: Any) -> None:
+        """Read every secret that a store lists or a configuration names, so that each is masked from now on.
+
+        For a program that shows what others send it: they may know a secret that nobody has used here yet.
+        """
+        schemes = [provider.scheme for provider in self.providers()]
+        for scheme in schemes:
+            with suppress(MspError):
+                names = self.store(scheme).names()
+                for name in names:
+                    self._learn(scheme, name)
+        for key, text in _texts(config):
+            scheme, _, name = text.partition(":")
+            if key.endswith("_env"):
+                self._learn("env", text)
+            elif scheme in schemes:
+                self._learn(scheme, name)
+
+    def _learn(self, scheme: str, name: str) -> None:
+        with suppress(MspError):
+            value = self.store(scheme).get(name)
+            if value is not None and len(value) >= _SHORTEST_LEARNT:
+                remember(value)
 
     def require(self, ref: SecretRef | None, name: str) -> Secret:
         """Return the secret of a reference, or of a name where there is no reference."""

@@ -22,7 +22,7 @@ from msp_core.errors import (
     UnknownPlugin,
     VendorUnavailable,
 )
-from msp_core.secrets import SecretRef
+from msp_core.secrets import SecretRef, mask, mask_data
 from msp_core.testing import make_toolkit
 from msp_core.toolkit import Toolkit
 from msp_core.v1 import Adapter, Credential, Role, SecretProvider, Status, hookimpl
@@ -461,3 +461,32 @@ async def test_json_of_a_result_has_no_secret(tmp_path: Path) -> None:
         text = render(found, Format.JSON, zone=ZoneInfo("UTC"))
     assert json.loads(text)["value"] == "********"
     assert "canary" not in text
+
+
+async def test_every_secret_is_learnt(tmp_path: Path) -> None:
+    """What a store lists and what the configuration names is masked before anybody asks for it; words are not."""
+    memory.kept["b/token"] = "learnt from memory"
+    vault.kept["named/only"] = "learnt by its name"
+    vault.listable = False
+    environ = {"RMM_API_KEY": "learnt from environ", "ODD_ID": "learnt as odd", "MY_TOKEN": "acme"}
+    async with toolkit(tmp_path, **environ) as made:
+        text = ", ".join([*environ.values(), "learnt from memory", "learnt by its name"])
+        assert mask(text) == text
+        names = {"adapters": {"x": {"id_env": "ODD_ID", "keys": ["vault:named/only"]}}}
+        made.secrets.learn(names)
+        assert "learnt" not in mask(text)
+        assert mask("acme") == "acme"
+        assert "learnt" not in str(mask_data({"learnt from memory": [{"learnt as odd": 1}]}))
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("use msp_8ved2fpg_" + "aB3-_" * 8 + "xyz now", "use msp_8ved2fpg_******** now"),
+        ("msp_toolkit_is_the_name_of_a_package", "msp_toolkit_is_the_name_of_a_package"),
+        ("msp_8ved2fpg_short", "msp_8ved2fpg_short"),
+    ],
+)
+def test_keys_of_callers_are_masked(text: str, masked: str) -> None:
+    """Whoever made one, and wherever."""
+    assert mask(text) == masked

@@ -327,3 +327,60 @@ async def test_secrets_never_leave(desk: Desk, agent: Agent, workspace: Path) ->
     for file in workspace.rglob("*"):  # noqa: ASYNC240
         if file.is_file() and file.suffix != ".pyc":
             assert canary.encode() not in file.read_bytes(), file
+
+
+async def test_a_secret_that_an_agent_sends_first_is_masked(
+    desk: Desk, agent: Agent, monkeypatch: pytest.MonkeyPatch, workspace: Path
+) -> None:
+    """Nothing here has read it yet: as argument, as name of one, as tool, resource and prompt it is in no record."""
+    sent = "sent-0f9e8d7c6b5a"
+    monkeypatch.setenv("OTHER_API_KEY", sent)
+    async with agent(desk) as client:
+        said = [await client.call_tool("door_note", {"text": sent})]
+        said.append(await client.call_tool("door_look", {sent: 1}))
+        said.append(await client.call_tool("client_show", {"client_id": sent}))
+        for wrong in (
+            client.call_tool(sent, {}),
+            client.get_prompt(sent),
+            client.read_resource(f"acme://{sent}"),
+            client.read_resource(f"msp://clients/{sent}"),
+        ):
+            with pytest.raises(MCPError) as caught:
+                await wrong
+            assert sent not in str(caught.value.error)
+    assert sent not in "".join(one.model_dump_json() for one in said)
+    rows = (await desk.toolkit.call("audit.list", {"limit": 500})).items
+    assert sent not in str(rows)
+    refused = [row.action for row in rows if row.outcome == "refused"]
+    assert refused == ["acme://********", "********", "********", "door.look"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("client_list", {"limit": 2.0}),
+        ("health_history", {"client_id": "acme-corp", "limit": 1e2}),
+        ("door_wait", {"seconds": 0.0}),
+        ("door_wait", {"seconds": 0}),
+    ],
+)
+async def test_a_number_is_whole_however_it_is_written(
+    desk: Desk, tool: str, arguments: dict[str, Any]
+) -> None:
+    """As the schema has it; some agents write every number with a point."""
+    one = desk.catalog.find(tool)
+    assert one is not None
+    jsonschema.validate(arguments, one.input)
+    reply = await desk.call(desk.local(), one, arguments)
+    assert not reply.error, reply.text
+
+
+@pytest.mark.parametrize("id", ["Acme%20Corp", "acme%2Dcorp", "acme-corp"])
+async def test_addresses_are_decoded(desk: Desk, agent: Agent, id: str) -> None:
+    """A template that an agent fills in as the standard says finds the same client."""
+    async with agent(desk) as client:
+        found = (await client.read_resource(f"msp://clients/{id}")).contents[0]
+        assert json.loads(found.text)["id"] == "acme-corp"
+        for wrong in ("..%2Facme-corp", "..%5Cacme-corp", "acme%00corp", "%ff", "acme-corp%0A"):
+            with pytest.raises(MCPError, match="Resource not found"):
+                await client.read_resource(f"msp://clients/{wrong}")

@@ -1,5 +1,6 @@
 """One call from an agent to its answer: plan, approval, pages. Knows the toolkit, and nothing of the protocol."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ from msp_core.v1 import (
     refuse,
 )
 from msp_mcp_server.catalog import Catalog, Offered
-from msp_mcp_server.hygiene import clean, spelled
+from msp_mcp_server.hygiene import clean, safe, spelled
 from msp_mcp_server.pages import Page, page_of, paged_arguments, rows_of
 from msp_mcp_server.results import (
     Reply,
@@ -78,6 +79,7 @@ class Desk:
         self.catalog = Catalog(toolkit, self.settings.page)
         self._zone = ZoneInfo(toolkit.config.general.timezone)
         self._admitted: dict[Principal, Principal] = {}
+        self._learning: asyncio.Task[None] | None = None
 
     def local(self) -> Principal:
         """Return the caller on stdio: whoever runs this process."""
@@ -116,6 +118,18 @@ class Desk:
                 ctx.agent = ctx.asker = line
         return ctx
 
+    async def learn(self) -> None:
+        """Know every secret before the first call, so that one an agent sends is masked wherever it turns up.
+
+        Not when the server starts: agents wait for that.
+        """
+        if self._learning is None:
+            toolkit = self.toolkit
+            reading = asyncio.to_thread(toolkit.secrets.learn, toolkit.config.data)
+            self._learning = asyncio.ensure_future(reading)
+        if not self._learning.done():
+            await asyncio.shield(self._learning)
+
     async def call(
         self,
         caller: Principal,
@@ -124,6 +138,7 @@ class Desk:
         line: Line | None = None,
     ) -> Reply:
         """Make a call; every failure is an answer. Only a cancellation is raised."""
+        await self.learn()
         try:
             return await self._call(caller, one, arguments, line)
         except MspError as error:
@@ -136,12 +151,13 @@ class Desk:
             return refusal(unusable(one))
 
     async def unknown(self, caller: Principal, name: str) -> None:
-        """Note in the audit trail that somebody called a tool that does not exist."""
+        """Note in the audit trail that somebody called, read or chose what does not exist, or not for them."""
+        await self.learn()
         ctx = self.context(caller)
         guard = await self.toolkit.guard()
         if guard is not None:
             call = Call(
-                tool=clean(name)[:LONGEST_UNKNOWN],
+                tool=safe(name)[:LONGEST_UNKNOWN],
                 effect=Effect.READ,
                 surface=ctx.surface,
                 actor=ctx.actor,
@@ -166,7 +182,7 @@ class Desk:
     ) -> Reply:
         # A change depends on its arguments alone, which its plan shows, not on what is asked while it is made
         ctx = self.context(caller, line, asks=not one.planned)
-        rest = dict(arguments)
+        rest = {name: _exact(value) for name, value in arguments.items()}
         plan = rest.pop("plan", "") if one.planned else ""
         try:
             page = self._checked(one, rest, plan)
@@ -296,6 +312,16 @@ def question(
         f"{_HIDDEN if hidden else ''}"
         f"You are asked because {proposal.reason}. Approve?"
     )
+
+
+def _exact(value: Any) -> Any:
+    """Return data with 1.0 as 1: some agents have one kind of numbers, and in JSON Schema both are whole."""
+    kind = type(value)
+    if kind is float:
+        return int(value) if value.is_integer() else value
+    if kind is list:
+        return [_exact(item) for item in value]
+    return {key: _exact(item) for key, item in value.items()} if kind is dict else value
 
 
 def _size(arguments: Mapping[str, Any]) -> int:

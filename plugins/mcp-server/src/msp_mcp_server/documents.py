@@ -22,7 +22,7 @@ from msp_core.v1 import (
 )
 from msp_mcp_server.catalog import may_use
 from msp_mcp_server.desk import Desk
-from msp_mcp_server.hygiene import clean, cleaned, safe
+from msp_mcp_server.hygiene import cleaned, safe
 from msp_mcp_server.talk import NobodyToAsk, Request, Talk, Undeclared, lacking
 from msp_mcp_server.waiting import Conversations, caller_of
 
@@ -84,15 +84,17 @@ class Documents:
 
     async def read(self, caller: Principal, uri: str) -> types.ReadResourceResult:
         """Read a resource for somebody."""
+        await self._desk.learn()
         for one in self._resources:
             found = one.match(uri)
             if found is not None and may_use(caller, one.tool):
                 try:
                     result = await invoke(one.tool, found, self._desk.context(caller))
                 except MspError as error:
-                    raise _fault(error, uri=uri) from None
+                    raise _fault(error, uri=safe(uri)) from None
                 return types.ReadResourceResult(contents=[_contents(uri, one, result)])
-        raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": clean(uri)[:300]})
+        await self._desk.unknown(caller, uri)
+        raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": safe(uri)[:300]})
 
     async def list_prompts(
         self, ctx: Request, _params: types.PaginatedRequestParams | None
@@ -125,9 +127,11 @@ class Documents:
         named = (one for one in self._prompts if one.name == params.name)
         one = next((one for one in named if may_use(caller, one.tool)), None)
         if one is None:
-            raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {clean(params.name)[:100]}")
+            await self._desk.unknown(caller, params.name)
+            raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {safe(params.name)[:100]}")
 
         async def work(talk: Talk) -> Any:
+            await self._desk.learn()
             return await invoke(one.tool, params.arguments or {}, self._desk.context(caller, talk))
 
         try:
@@ -163,6 +167,7 @@ class Documents:
             found = []
         else:
             context = self._desk.context(caller)
+            await self._desk.learn()
             try:
                 made = await invoke(tool, {"argument": argument, "value": value}, context)
             except MspError as error:

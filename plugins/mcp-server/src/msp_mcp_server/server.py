@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from msp_mcp_server.catalog import definition, may_use
 from msp_mcp_server.desk import Desk, unusable
 from msp_mcp_server.documents import Documents
-from msp_mcp_server.hygiene import clean
+from msp_mcp_server.hygiene import safe
 from msp_mcp_server.results import Reply, refusal
 from msp_mcp_server.subscriptions import Subscriptions
 from msp_mcp_server.talk import FIRST_MODERN, NobodyToAsk, Request, Talk, Undeclared, lacking
@@ -64,7 +64,7 @@ class Tools:
         one = self._desk.catalog.find(params.name)
         if one is None or not may_use(caller, one.tool):
             await self._desk.unknown(caller, params.name)
-            raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {clean(params.name)[:100]}")
+            raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {safe(params.name)[:100]}")
 
         async def work(talk: Talk) -> Reply:
             return await self._desk.call(caller, one, params.arguments or {}, talk)
