@@ -3,10 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from msp_clients.api import Clients
 from msp_core.cli import run
+from msp_health.testing import World
 
 Msp = Callable[..., tuple[str, str]]
 
@@ -43,6 +46,8 @@ def msp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ("probes.allowed=perhaps", "true or false"),
         ('health.checks=["dsik"]', "'disk'"),
         ("health.checks=disk", "list of checks"),
+        ("health.checks=[]", "list of checks"),
+        ('health.checks=["disk", 5]', "No check of type '5'"),
         ("health.disk_percent=abc", "disk_percent: 'abc' is not a number"),
         ("health.devices.srv-1.disk_percent=abc", "acme/srv-1: disk_percent: 'abc' is not a n"),
         ("health=80", "'health.disk_percent'"),
@@ -88,6 +93,30 @@ def test_right_settings_say_nothing(msp: Msp) -> None:
     )
     assert msp("client", "config", "acme", *words)[1] == ""
     msp("client", "config", "acme", "--unset", "health.disk_percent")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("listed", "made", "says"),
+    [
+        (["Disk"], 1, ""),
+        (["disk", "gone"], 2, "No check of type 'gone' is installed. All checks were made."),
+        ("disk", 2, "'disk' is no list of checks. All checks were made."),
+        ([], 2, "[] is no list of checks. All checks were made."),
+    ],
+)
+async def test_a_list_of_checks_is_followed_or_all_are_made(
+    open_world: Callable[..., Any], listed: Any, made: int, says: str
+) -> None:
+    """Also where it was right once, and a check it names is gone since; the sweep says so."""
+    toolkit = await open_world(World.of(clients=1, devices=1))
+    clients = await toolkit.get(Clients)
+    await clients.set_config(toolkit.context(), "c1", {"health.checks": listed})
+    done = await toolkit.call("health.check", {"client": "c1"})
+    assert done.planned == made
+    assert [note for note in done.notes if "health.checks" in note] == (
+        [f"c1: health.checks: {says}"] if says else []
+    )
 
 
 def test_an_import_judges_settings_too(msp: Msp, tmp_path: Path) -> None:

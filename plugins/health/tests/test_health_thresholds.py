@@ -27,6 +27,16 @@ def configured(folder: Path, **section: Any) -> None:
         ({"tiers": {"gold": {"disk_percnt": 80}}}, "tiers.gold.disk_percnt", "no installed check"),
         ({"tiers": {"golden": {}}}, "tiers", "golden"),
         ({"schedule": "at noon"}, "schedule", "five fields"),
+        (
+            {"thresholds": {"disk_percent": 80, "disk.critical_percnt": 90}},
+            "thresholds.disk.critical_percnt",
+            "Did you mean 'disk.critical_percent'",
+        ),
+        (
+            {"thresholds": {"disk_percent": 97}, "tiers": {"gold": {"disk.critical_percent": 90}}},
+            "tiers.gold.disk.critical_percent",
+            "critical_percent (90) is below warning_percent (97)",
+        ),
     ],
 )
 def test_a_wrong_one_is_named(tmp_path: Path, section: Any, path: str, says: str) -> None:
@@ -40,3 +50,17 @@ def test_a_wrong_one_is_named(tmp_path: Path, section: Any, path: str, says: str
 def test_a_threshold_of_a_known_check_may_wait_for_its_plugin(tmp_path: Path) -> None:
     """The usual configuration names cpu and memory also where those checks are not installed."""
     configured(tmp_path, thresholds={"cpu_percent": 85, "memory_percent": 90, "disk_percent": 85})
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"thresholds": {"disk_percent": 60, "disk": {"critical_percent": 75}}},
+        {"thresholds": {"disk.warning_percent": 40, "disk.critical_percent": 50}},
+        {"thresholds": {"disk.critical_percent": 50, "disk.warning_percent": 40}},
+        {"thresholds": {"disk_percent": 60}, "tiers": {"gold": {"disk.critical_percent": 75}}},
+    ],
+)
+def test_thresholds_are_judged_together(tmp_path: Path, section: Any) -> None:
+    """One that fits only with another one, of the same place or of all tiers, is right."""
+    configured(tmp_path, **section)

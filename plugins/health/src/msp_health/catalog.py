@@ -84,38 +84,54 @@ class Catalog:
     lacks: Mapping[str, Mapping[type, str]] = field(factory=dict)
     """Instance -> fact kind -> why the vendor does not offer it."""
 
-    def find(self, word: str) -> CheckSpec | None:
-        """Return the check of this id or alias."""
-        for check in self.checks:
-            if word == check.id or word in check.aliases:
-                return check
-        return None
-
 
 def fact_id(kind: type) -> str:
     """Return the id of a fact kind."""
     return str(getattr(kind, "fact_id", kind.__name__))
 
 
+def by_word(checks: Iterable[CheckSpec]) -> dict[str, CheckSpec]:
+    """Return the checks by whatever they are called: id and aliases."""
+    return {word: check for check in checks for word in (check.id, *check.aliases)}
+
+
 def select(checks: Sequence[CheckSpec], words: Sequence[str]) -> tuple[CheckSpec, ...]:
     """Return the checks of these ids or aliases, all for none; raise InvalidParameters for an unknown one."""
     if not words:
         return tuple(checks)
-    by_word = {word: check for check in checks for word in (check.id, *check.aliases)}
-    chosen: dict[str, CheckSpec] = {}
+    known = by_word(checks)
+    chosen: set[str] = set()
     for word in words:
-        check = by_word.get(word.strip().lower())
+        check = known.get(word.strip().lower())
         if check is None:
-            raise _unknown_check(word, by_word, checks)
-        chosen[check.id] = check
+            raise unknown_check(word, {name: one.id for name, one in known.items()})
+        chosen.add(check.id)
     return tuple(check for check in checks if check.id in chosen)
 
 
-def _unknown_check(
-    word: str, known: Iterable[str], checks: Sequence[CheckSpec]
-) -> InvalidParameters:
-    installed = ", ".join(check.id for check in checks) or "none"
-    near = get_close_matches(word.strip().lower(), list(known), n=1)
+def select_listed(checks: Sequence[CheckSpec], listed: object) -> tuple[CheckSpec, ...]:
+    """Return the checks that a client's own list names; raise InvalidParameters for what is no such list."""
+    if not isinstance(listed, (list, tuple)) or not listed:
+        raise InvalidParameters(
+            f"{listed!r} is no list of checks.",
+            suggestion=f'Such as ["disk"]; the checks are: {", ".join(by_word(checks)) or "none"}.',
+        )
+    return select(checks, [str(word) for word in listed])
+
+
+def install_line_of(limit: str, checks: Iterable[CheckSpec]) -> str:
+    """Return the line that installs the check a limit would be of; empty where it is here, or nothing known has it."""
+    head = limit.partition(".")[0]
+    words = {word.replace("_", "-") for word in (head, head.rpartition("_")[0])}
+    if words.intersection(by_word(checks)):
+        return ""
+    return next(filter(None, map(install_line, sorted(words))), "")
+
+
+def unknown_check(word: str, known: Mapping[str, str]) -> InvalidParameters:
+    """Say that no check is called so; `known` are the ids of the installed ones by whatever they are called."""
+    installed = ", ".join(dict.fromkeys(known.values())) or "none"
+    near = get_close_matches(word.strip().lower(), known, n=1)
     suggestion = f"Installed checks: {installed}."
     if near:
         suggestion = f"Did you mean {near[0]!r}? {suggestion}"

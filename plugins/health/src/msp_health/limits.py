@@ -68,9 +68,9 @@ def parse_layer(
         if check is not None:
             values.setdefault(check.id, []).extend(entries)
         elif strict:
-            raise _unknown(name, key, checks)
+            raise unknown_limit(name, key, checks)
         else:
-            error = _unknown(name, key, checks)
+            error = unknown_limit(name, key, checks)
             ignored.append(f"{error.message} {error.suggestion}")
     merged = {check: tuple(pairs) for check, pairs in values.items()}
     return Layer(name=name, values=merged, ignored=tuple(ignored))
@@ -100,7 +100,10 @@ def _is_short(check: CheckSpec, unit: str) -> bool:
     return check.limits is None or f"warning_{unit}" in names_of(check.limits)
 
 
-def _unknown(name: str, key: str, checks: Sequence[CheckSpec]) -> InvalidParameters:
+def unknown_limit(
+    name: str, key: str, checks: Sequence[CheckSpec], prefix: str = ""
+) -> InvalidParameters:
+    """Say that no check has this limit; `prefix` is what stands in front of limits there."""
     known: list[str] = []
     for check in checks:
         fields = names_of(check.limits) if check.limits else ()
@@ -111,41 +114,49 @@ def _unknown(name: str, key: str, checks: Sequence[CheckSpec]) -> InvalidParamet
             if limit.startswith("warning_")
         ]
     near = get_close_matches(key, known, n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
+    hint = f"Did you mean {prefix + near[0]!r}? " if near else ""
     return InvalidParameters(
         f"{name}: {key!r} is no limit of an installed check.",
         suggestion=f"{hint}`health checks` lists checks and their limits.",
-        key=key,
+        key=prefix + key,
     )
 
 
-def merge(check: CheckSpec, layers: Iterable[Layer]) -> Any:
+def merge(check: CheckSpec, layers: Sequence[Layer]) -> Any:
     """Return the limits of a check after all layers, least specific first; raise InvalidParameters naming the layer."""
     if check.limits is None:
         return None
+    values = stated(check, layers)
+    try:
+        return check.limits(**values)
+    except (ValueError, TypeError) as error:
+        names = [layer.name for layer in layers if layer.values.get(check.id)]
+        last = names[-1] if names else "built-in limits"
+        message = f"{last}: the limits of check {check.id!r} do not fit together: {error}"
+        raise InvalidParameters(message, check_type=check.id) from None
+
+
+def stated(check: CheckSpec, layers: Iterable[Layer]) -> dict[str, Any]:
+    """Return what the layers say of a check's limits, typed; raise InvalidParameters naming the layer."""
+    if check.limits is None:
+        return {}
     builtin = check.limits()
     fields = {a.name: a for a in attrs.fields(attrs.resolve_types(check.limits)) if a.init}
     chosen: dict[str, Any] = {}
     derived: set[str] = set()
-    last = "built-in limits"
     for layer in layers:
         for key, value in layer.values.get(check.id, ()):
-            last = layer.name
             if isinstance(key, Short):
-                stated = {name: chosen[name] for name in chosen if name not in derived}
-                expanded = _expand(check, builtin, key, stated, fields, layer.name)
+                given = {name: chosen[name] for name in chosen if name not in derived}
+                expanded = _expand(check, builtin, key, given, fields, layer.name)
                 chosen.update(expanded)
                 derived.update(name for name in expanded if name.startswith("critical_"))
             elif key in fields:
                 derived.discard(key)
                 chosen[key] = structure_field(fields[key].type, value, _path(layer, check, key))
             else:
-                raise _unknown(layer.name, f"{check.id}.{key}", (check,))
-    try:
-        return check.limits(**chosen)
-    except (ValueError, TypeError) as error:
-        message = f"{last}: the limits of check {check.id!r} do not fit together: {error}"
-        raise InvalidParameters(message, check_type=check.id) from None
+                raise unknown_limit(layer.name, f"{check.id}.{key}", (check,))
+    return chosen
 
 
 def _path(layer: Layer, check: CheckSpec, key: str) -> str:
@@ -199,6 +210,16 @@ class ClientLimits:
             except InvalidParameters as error:
                 self._merged[key] = LimitsProblem(reason=error.message)
         return self._merged[key]
+
+    def require(self, check: CheckSpec, device_id: str) -> None:
+        """Raise InvalidParameters where the limits cannot be used."""
+        found = self.get(check, device_id)
+        if isinstance(found, LimitsProblem):
+            raise InvalidParameters(
+                found.reason,
+                suggestion="`health checks` lists checks and their limits.",
+                check_type=check.id,
+            )
 
 
 class LimitsBook:

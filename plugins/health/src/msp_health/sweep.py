@@ -16,13 +16,14 @@ from msp_core.v1 import (
     ClientStatus,
     Conflict,
     Context,
+    InvalidParameters,
     NotSupported,
     StoreError,
     SystemFailure,
     watched,
 )
 from msp_health.api import Counts, HealthRun, missing_note
-from msp_health.catalog import Catalog, CheckSpec, load_catalog, select
+from msp_health.catalog import Catalog, CheckSpec, load_catalog, select, select_listed
 from msp_health.collector import Collector
 from msp_health.evaluator import Outcome, judge
 from msp_health.facts import FactBook
@@ -134,22 +135,15 @@ class Sweep:
 
     def _own_checks(self, client_id: str, config: Mapping[str, Any]) -> tuple[CheckSpec, ...]:
         """Return the checks a client is to have; a list that cannot be followed to the letter is not followed."""
-        wanted = config.get(CHECKS_KEY)
-        if self._selection.types or wanted is None:
+        listed = config.get(CHECKS_KEY)
+        if self._selection.types or listed is None:
             return self._checks
-        words = wanted if isinstance(wanted, (list, tuple)) else ()
-        known = {word for check in self._checks for word in (check.id, *check.aliases)}
-        if not words or not known.issuperset(words):
-            wrong = ", ".join(str(word) for word in words if word not in known) or repr(wanted)
-            self._notes.append(
-                f"{client_id}: {CHECKS_KEY} names no installed check: {wrong}; all checks were made."
-            )
+        try:
+            return select_listed(self._checks, listed)
+        except InvalidParameters as error:
+            note = f"{client_id}: {CHECKS_KEY}: {error.message} All checks were made."
+            self._notes.append(note)
             return self._checks
-        return tuple(
-            check
-            for check in self._checks
-            if any(word in words for word in (check.id, *check.aliases))
-        )
 
     async def _subjects(
         self, ids: Sequence[str], configs: Mapping[str, Mapping[str, Any]]

@@ -1,11 +1,11 @@
 """What the types of the section `health_checks` cannot say: do its thresholds belong to checks, and do they fit?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from msp_core.v1 import Adapter, InvalidParameters, Problem, Registry, install_line
-from msp_health.catalog import CheckSpec, load_checks
-from msp_health.limits import merge, parse_layer
+from msp_core.v1 import Adapter, InvalidParameters, Problem, Registry
+from msp_health.catalog import CheckSpec, install_line_of, load_checks
+from msp_health.limits import Layer, merge, parse_layer, stated
 from msp_health.settings import HealthSettings
 
 
@@ -18,33 +18,53 @@ def check(
 
     One that a known check would have, were it installed, is let pass; `health check` mentions it.
     """
-    checks = load_checks(registry)
-    yield from _layer("health_checks.thresholds", settings.thresholds, checks)
+    checks, path = load_checks(registry), "health_checks.thresholds"
+    everywhere = parse_layer(path, settings.thresholds, checks, strict=False)
+    wrong: set[str] = set()
+    yield from _layer(path, settings.thresholds, checks, (everywhere,), wrong)
     for tier, values in settings.tiers.items():
-        yield from _layer(f"health_checks.tiers.{tier}", values, checks)
+        path = f"health_checks.tiers.{tier}"
+        layers = (everywhere, parse_layer(path, values, checks, strict=False))
+        yield from _layer(path, values, checks, layers, set(wrong))
 
 
 def _layer(
-    path: str, values: Mapping[str, Any], checks: tuple[CheckSpec, ...]
+    path: str,
+    values: Mapping[str, Any],
+    checks: Sequence[CheckSpec],
+    layers: Sequence[Layer],
+    wrong: set[str],
 ) -> Iterable[Problem]:
+    """Judge the values of one place, the last of the layers; the checks in `wrong` are reported already."""
+    keys: dict[str, str] = {}
     for key, value in values.items():
         try:
-            layer = parse_layer(path, {key: value}, checks)
+            own = parse_layer(path, {key: value}, checks)
         except InvalidParameters as error:
-            if not _known_elsewhere(key, checks):
+            if not install_line_of(key, checks):
                 yield Problem(
                     f"{path}.{key}", "no installed check has this limit", error.suggestion
                 )
             continue
         for one in checks:
-            try:
-                merge(one, (layer,))
-            except InvalidParameters as error:
-                yield Problem(f"{path}.{key}", error.message.removeprefix(f"{path}: "))
+            if one.id in own.values:
+                keys.setdefault(one.id, key)
+                yield from _judged(one, (own,), stated, f"{path}.{key}", wrong)
+    for one in checks:
+        if one.id in keys and one.id not in wrong:
+            yield from _judged(one, layers, merge, f"{path}.{keys[one.id]}", wrong)
 
 
-def _known_elsewhere(key: str, checks: tuple[CheckSpec, ...]) -> bool:
-    head = key.partition(".")[0]
-    words = {word.replace("_", "-") for word in (head, head.rpartition("_")[0])}
-    installed = {word for one in checks for word in (one.id, *one.aliases)}
-    return not words & installed and any(map(install_line, words))
+def _judged(
+    check: CheckSpec,
+    layers: Sequence[Layer],
+    judge: Callable[[CheckSpec, Sequence[Layer]], Any],
+    path: str,
+    wrong: set[str],
+) -> Iterable[Problem]:
+    try:
+        judge(check, layers)
+    except InvalidParameters as error:
+        wrong.add(check.id)
+        reason = error.message.removeprefix(f"{layers[-1].name}: ")
+        yield Problem(path, reason, error.suggestion)
