@@ -3,6 +3,8 @@
 # ruff: noqa: E501 - the table of breakages has one line each
 
 import asyncio
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -278,6 +280,34 @@ def test_a_broken_plugin_is_caught(
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - whatever makes a test fail
         run(class_, case, tmp_path / "state")
     assert not isinstance(caught.value, pytest.skip.Exception | KeyboardInterrupt)
+
+
+REFERENCES = [(C, "work:evaluate"), (C, "work:Limits"), (T, "work:greet"), (S, "work:read"), (K, "work:create"), (M, 'work:note"')]  # fmt: skip
+
+
+@pytest.mark.parametrize(("class_", "reference"), REFERENCES, ids=str)
+def test_a_wrong_reference_fails_one_case(
+    site: Path, tmp_path: Path, class_: type[PluginConformance], reference: str
+) -> None:
+    """The others that would need it are skipped: one mistake is one failure to read."""
+    put(site, class_, reference, reference.replace("work:", "work:no_"))
+    module = tmp_path / "test_cases.py"
+    module.write_text(
+        f"from msp_core.testing.conformance import {class_.__name__}\n"
+        f"class TestOdd({class_.__name__}):\n    plugin = 'odd'\n    calls = {{'odd.greet': {{'name': 'A'}}}}\n"
+    )
+    (tmp_path / "none.ini").write_text("[pytest]\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider",
+         "-c", "none.ini", "--deselect", "test_cases.py::TestOdd::test_the_package_is_typed",
+         "--deselect", "test_cases.py::TestOdd::test_the_distribution_describes_itself", module.name],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    assert [line.split("::")[2].split()[0] for line in failed] == [
+        "test_every_reference_leads_somewhere"
+    ]
+    assert " skipped" in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
