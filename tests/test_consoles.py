@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from msp_core.cli import run
+from msp_core.configfile import read_file
 
 
 @pytest.fixture
@@ -29,7 +30,23 @@ def test_what_to_configure_is_said(config: Path, capsys: pytest.CaptureFixture[s
     assert kind in kinds
     assert "ninjaone" in kinds
     assert "ssh" not in kinds
-    assert "device add CLIENT NAME" in out
+    assert "device add CLIENT NAME --via ADAPTER --address WHERE" in out
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".yml", ".json"])
+def test_it_is_said_as_the_file_is_written(
+    config: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    """What is to be pasted into a file of another kind fits in there."""
+    config.unlink()
+    file = config.with_suffix(suffix)
+    file.write_text("{}")
+    assert run(("client", "sync", "--all")) == 0
+    out, _ = capsys.readouterr()
+    (pasted,) = [line for line in out.splitlines() if line.startswith("  ")]
+    file.write_text(f"{{{pasted}}}" if suffix == ".json" else pasted.strip() + "\n")
+    kind = read_file(file)["adapters"]["rmm"]["kind"]
+    assert kind in out.partition("Kinds that are installed: ")[2]
 
 
 def test_programs_are_told_as_well(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
