@@ -50,6 +50,8 @@ def check(
         ('[rmm]\nprovider = "veeam"\n', "rmm.provider", "no rmm adapter"),
         ('[reporting]\nschedule = "every day"\n', "reporting.schedule", "is '0 1 * * *'"),
         ('[reporting]\nschedule = "0 x * * *"\n', "reporting.schedule", "field 2: 'x' is no"),
+        ('[reporting]\nschedule = "5-1 * * * *"\n', "reporting.schedule", "the lower one first"),
+        ('[reporting]\nschedule = "0 0 30 2 *"\n', "reporting.schedule", "no month of field 4"),
     ],
 )
 def test_what_cannot_be_meant_is_wrong(check: Check, text: str, path: str, says: str) -> None:

@@ -175,7 +175,17 @@ def test_strict_structuring_never_guesses(value):
 
 
 @pytest.mark.parametrize(
-    "good", ["0 */6 * * *", "*/5 0-6,22 1,15 jan-mar mon-fri", "0 0 29 2 7", "59 23 31 12 *"]
+    "good",
+    [
+        "0 */6 * * *",
+        "*/5 0-6,22 1,15 jan-mar mon-fri",
+        "0 0 29 2 7",
+        "59 23 31 12 *",
+        "5/10 0 * * SUN",
+        "0 0 29-31 2 *",
+        "0 0 31 2,3 *",
+        "0 0 30 2 mon",
+    ],
 )
 def test_schedules_that_are_cron(good):
     """Cron expressions of five fields are taken."""
@@ -193,6 +203,13 @@ def test_schedules_that_are_cron(good):
         "5-1 * * * *",
         "x * * * *",
         "@daily",
+        "0 0 30 2 *",
+        "0 0 31 apr,6,9-sep,nov */2",
+        "0 0 * * fri-sun",
+        "0 0 0 * *",
+        "0 0 * 13 *",
+        "0 0 * * 8",
+        "0 0 mon * *",
     ],
 )
 def test_schedules_that_are_not(bad):
