@@ -3,13 +3,17 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import anyio
 import mcp_types as types
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
 
+from msp_core.v1 import Actor, Principal, Scope
 from msp_mcp_server import talk, waiting
 from msp_mcp_server.desk import Desk
 from msp_mcp_server.hygiene import safe
@@ -147,6 +151,73 @@ async def test_no_more_calls_wait_than_may(desk: Desk, monkeypatch: pytest.Monke
             assert isinstance(await _asked(client), types.InputRequiredResult)
         with pytest.raises(MCPError, match="Too many calls wait"):
             await _asked(client)
+
+
+async def test_one_caller_leaves_room_for_the_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever never answers fills no more than a part of the room."""
+    monkeypatch.setattr(waiting, "MOST_WAITING_OF_ONE", 2)
+    server = build(desk)
+    async with Client(server, mode="auto", elicitation_callback=Person()) as client:
+        for _ in range(2):
+            assert isinstance(await _asked(client), types.InputRequiredResult)
+        with pytest.raises(MCPError, match="Too many calls wait"):
+            await _asked(client)
+        other = Principal(actor=Actor(id="key:other", kind="key"), scope=Scope(), read_only=False)
+        monkeypatch.setattr(desk, "local", lambda: other)
+        assert isinstance(await _asked(client), types.InputRequiredResult)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"result": {"action": "perhaps", "content": {"approve": True}}},
+        {"result": {"action": "accept", "content": [True]}},
+        {"result": {}},
+        {"result": None},
+        {"error": {"code": -32601, "message": "no such window"}},
+        None,
+    ],
+)
+async def test_no_answer_is_no_consent(
+    desk: Desk, done: list[str], monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    """An answer that is none, an error, or silence: nothing happens, and the plan waits for the command line."""
+    monkeypatch.setattr(talk, "LONGEST_WAIT_S", 0.5)
+    inward, reader = anyio.create_memory_object_stream[Any](9)
+    writer, outward = anyio.create_memory_object_stream[Any](99)
+    server = build(desk)
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}},
+             "clientInfo": {"name": "t", "version": "1"}}  # fmt: skip
+    call = {"name": "door_demolish", "arguments": {"door_id": "acme-corp/a"}}
+
+    async def send(**message: Any) -> None:
+        made = types.jsonrpc_message_adapter.validate_python({"jsonrpc": "2.0", **message})
+        await inward.send(SessionMessage(made))
+
+    async def converse() -> Any:
+        await send(id=0, method="initialize", params=hello)
+        await send(method="notifications/initialized")
+        await send(id=1, method="tools/call", params=call)
+        async for one in outward:
+            message = one.message.model_dump(by_alias=True, exclude_none=True)
+            if message.get("method") == "elicitation/create" and answer is not None:
+                with suppress(ValueError):  # what is no message at all does not arrive
+                    await send(id=message["id"], **answer)
+            elif message.get("id") == 1 and "method" not in message:
+                return message["result"]
+        return None
+
+    serving = asyncio.ensure_future(
+        server.run(reader, writer, server.create_initialization_options())
+    )
+    said = await asyncio.wait_for(converse(), 10)
+    error = json.loads(said["content"][0]["text"])["error"]
+    assert error["code"] == "APPROVAL_REQUIRED"
+    assert done == []
+    inward.close()
+    await asyncio.wait_for(serving, 10)
 
 
 async def test_messages_come_in_order_and_as_wanted(desk: Desk) -> None:

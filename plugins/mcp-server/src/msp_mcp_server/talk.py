@@ -73,6 +73,15 @@ class NobodyToAsk(ConfirmationRequired):
         )
 
 
+class Unanswered(InvalidParameters):
+    """What the agent sent back is no answer, or none came."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(
+            f"The agent's answer to {method} is none.", suggestion="Make the call again."
+        )
+
+
 class Talk:
     """One call's line to its agent. It outlives the request that began the call where a question was put in between.
 
@@ -208,12 +217,18 @@ class Talk:
         return (said.get("content") or {}) if said.get("action") == "accept" else None
 
     async def approve(self, _plan: str, text: str) -> bool | None:
-        """Have a person approve a plan; None where nobody can be asked. An answer sent before the question is none."""
+        """Have a person approve a plan; None where nobody can be asked, or nobody answers.
+
+        An answer sent before the question is none.
+        """
         if not self.can(_ELICIT):
             return None
         params = {"message": text, "requestedSchema": _FORM}
         asked = {_APPROVE: AgentRequest(method=_ELICIT, params=params)}
-        said = (await self._put(asked, early=False))[_APPROVE]
+        try:
+            said = (await self._put(asked, early=False))[_APPROVE]
+        except Unanswered:
+            return None
         return said.get("action") == "accept" and (said.get("content") or {}).get(_APPROVE) is True
 
     async def _put(
@@ -235,11 +250,15 @@ class Talk:
     async def _send(self, one: AgentRequest) -> Mapping[str, Any]:
         assert self._request is not None
         _, result = _RESULTS[one.method]
-        said = await self._request.session.send_request(
-            _request(one),
-            result,
-            metadata=ServerMessageMetadata(related_request_id=self._request.request_id),
-        )
+        try:
+            said = await self._request.session.send_request(
+                _request(one),
+                result,
+                request_read_timeout_seconds=LONGEST_WAIT_S,
+                metadata=ServerMessageMetadata(related_request_id=self._request.request_id),
+            )
+        except (MCPError, ValidationError):  # it failed there, it is malformed, or the time is up
+            raise Unanswered(one.method) from None
         return _plain(said)
 
     # Progress and messages
@@ -319,9 +338,7 @@ def _result(one: AgentRequest, said: Any) -> Mapping[str, Any]:
     try:
         return _plain(kind.model_validate(said, by_name=False))
     except ValidationError:
-        raise InvalidParameters(
-            f"The agent's answer to {one.method} is none.", suggestion="Make the call again."
-        ) from None
+        raise Unanswered(one.method) from None
 
 
 def _plain(said: Any) -> dict[str, Any]:

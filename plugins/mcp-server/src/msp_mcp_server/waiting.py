@@ -21,6 +21,8 @@ T = TypeVar("T")
 PRINCIPAL = "msp.principal"
 """Where the HTTP front leaves who is calling."""
 MOST_WAITING = 200
+MOST_WAITING_OF_ONE = 50
+"""Calls of one caller that wait, so that it leaves room for the others."""
 _MOST_SESSIONS = 10_000
 
 
@@ -60,7 +62,8 @@ class Conversations:
         return talk.question(self._keep(talk, identity(request, caller)))
 
     def _keep(self, talk: Talk, identity: Identity) -> str:
-        if len(self._waiting) >= MOST_WAITING:
+        own = sum(one.actor == identity.actor for one, _ in self._waiting.values())
+        if len(self._waiting) >= MOST_WAITING or own >= MOST_WAITING_OF_ONE:
             talk.give_up()
             raise MCPError(types.INTERNAL_ERROR, "Too many calls wait for an answer; try later.")
         state = secrets.token_urlsafe(24)
