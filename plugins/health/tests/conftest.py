@@ -1,4 +1,4 @@
-"""A workspace with a simulated fleet."""
+"""A workspace with a simulated fleet, and one for command lines."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -8,8 +8,21 @@ from typing import Any
 import pytest
 
 from msp_clients.api import Clients
+from msp_core.testing import Done
 from msp_core.v1 import Toolkit
 from msp_health.testing import World, open_toolkit
+
+
+@pytest.fixture
+def msp(msp_cli: Callable[..., Done]) -> Callable[..., tuple[str, str]]:
+    """Run command lines in one workspace, expect their exit code, and return what they printed."""
+
+    def call(*words: str, code: int = 0) -> tuple[str, str]:
+        done = msp_cli(*words)
+        assert done.code == code, done
+        return done.out, done.err
+
+    return call
 
 
 @pytest.fixture

@@ -8,28 +8,19 @@ from typing import Any
 import pytest
 
 from msp_clients.api import Clients
-from msp_core.cli import run
 from msp_health.testing import World
 
 Msp = Callable[..., tuple[str, str]]
 
 
 @pytest.fixture
-def msp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Msp:
-    """Run command lines in a workspace with one client, and return what they printed."""
-    (tmp_path / "msp-toolkit.toml").write_text(
+def msp(msp_workspace: Path, msp: Msp) -> Msp:
+    """Run command lines where there is one client and one check less."""
+    (msp_workspace / "msp-toolkit.toml").write_text(
         '[plugins]\ndisabled = ["check-cpu"]\n[health_checks.thresholds]\ndisk_percent = 80\n'
     )
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str, code: int = 0) -> tuple[str, str]:
-        ended = run(words)
-        out, err = capsys.readouterr()
-        assert ended == code, (out, err)
-        return out, err
-
-    call("client", "add", "--name", "Acme")
-    return call
+    msp("client", "add", "--name", "Acme")
+    return msp
 
 
 @pytest.mark.parametrize(

@@ -7,26 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from msp_core.cli import run
-
 Msp = Callable[..., tuple[str, str]]
 
 
 @pytest.fixture
-def msp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Msp:
-    """Run command lines in a workspace with two clients, and return what they printed."""
-    (tmp_path / "msp-toolkit.toml").write_text("")
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str, code: int = 0) -> tuple[str, str]:
-        ended = run(words)
-        out, err = capsys.readouterr()
-        assert ended == code, (out, err)
-        return out, err
-
-    call("client", "add", "--name", "Acme", "--tier", "gold", "--tag", "hipaa")
-    call("client", "add", "--name", "Bolt", "--tag", "pci")
-    return call
+def msp(msp_workspace: Path, msp: Msp) -> Msp:
+    """Run command lines where there are two clients, of other tiers and tags."""
+    (msp_workspace / "msp-toolkit.toml").write_text("")
+    msp("client", "add", "--name", "Acme", "--tier", "gold", "--tag", "hipaa")
+    msp("client", "add", "--name", "Bolt", "--tag", "pci")
+    return msp
 
 
 def runs(folder: Path) -> int:
