@@ -11,8 +11,9 @@ from typing import Any
 import attrs
 import pytest
 
+from msp_core import hosts
 from msp_core.v1 import Command, CommandResult, RunsCommands, Target
-from msp_host_local import adapter, process
+from msp_host_local import adapter
 
 Breakage = Callable[[pytest.MonkeyPatch], None]
 BROKEN: dict[str, tuple[str, Breakage]] = {}
@@ -167,12 +168,12 @@ def breaks_at_other_encodings(patch: Any) -> None:
 
 @caught_by("output_does_not_steer_a_terminal")
 def lets_escapes_through(patch: Any) -> None:
-    patch.setattr(process, "_CONTROL", {})
+    patch.setattr(hosts, "_CONTROL", {})
 
 
 @caught_by("a_flood_ends")
 def keeps_everything(patch: Any) -> None:
-    patch.setattr(process, "MOST_BYTES", 1 << 40)
+    patch.setattr(hosts, "MOST_BYTES", 1 << 40)
 
 
 @caught_by("a_flood_ends")

@@ -16,8 +16,6 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from msp_core.testing import open_door
 from msp_core.v1 import (
@@ -44,13 +42,7 @@ from msp_host_local.adapter import LocalHost, create
 from msp_host_local.machine import describe, machine_id
 from msp_host_local.plugin import msp_adapters, msp_sources
 from msp_host_local.readings import cgroup_memory, read_cpu, read_disks, read_memory
-from msp_host_local.services import (
-    NoServices,
-    parse_systemd,
-    parse_sysv,
-    read_services,
-    windows_services,
-)
+from msp_host_local.services import NoServices, read_services, windows_services
 from msp_host_local.settings import LocalSettings
 from msp_host_local.source import read
 
@@ -330,47 +322,6 @@ def test_local_memory_ignores_what_is_no_limit(tmp_path: Path) -> None:
     assert read_memory(tmp_path).total_bytes == psutil.virtual_memory().total
 
 
-UNITS = """\
-cron.service               loaded    active       running Regular background program processing daemon
-nginx.service              loaded    failed       failed  A high performance web server
-● broken.service           loaded    failed       failed  Broken
-systemd-fsck.service       loaded    inactive     dead    File System Check
-apt-daily.service          loaded    activating   start   Daily apt download activities
-setup.service              loaded    active       exited  Set console font
-plymouth.service           not-found inactive     dead    plymouth.service
-"""
-FILES = """\
-cron.service                           enabled         enabled
-nginx.service                          disabled        enabled
-systemd-fsck.service                   static          -
-broken.service                         masked          enabled
-"""
-
-
-def test_local_systemd_services() -> None:
-    """States, starts and titles are read; units that do not exist are left out (lines as systemd 252 prints them)."""
-    found = {item.name: (item.state, item.start) for item in parse_systemd(UNITS, FILES).services}
-    assert found == {
-        "cron": (ServiceState.RUNNING, ServiceStart.AUTO),
-        "nginx": (ServiceState.FAILED, ServiceStart.MANUAL),
-        "broken": (ServiceState.FAILED, ServiceStart.DISABLED),
-        "systemd-fsck": (ServiceState.STOPPED, ServiceStart.MANUAL),
-        "apt-daily": (ServiceState.STARTING, ServiceStart.UNKNOWN),
-        "setup": (ServiceState.RUNNING, ServiceStart.UNKNOWN),
-    }
-    assert parse_systemd(UNITS, FILES).services[0].display_name.startswith("Regular background")
-
-
-def test_local_sysv_services() -> None:
-    """Debian's list of SysV scripts is read, with a script that has no status as UNKNOWN."""
-    found = parse_sysv(" [ + ]  cron\n [ - ]  dbus\n [ ? ]  hwclock.sh\nnoise\n", ["cron"]).services
-    assert [(item.name, item.state, item.start) for item in found] == [
-        ("cron", ServiceState.RUNNING, ServiceStart.AUTO),
-        ("dbus", ServiceState.STOPPED, ServiceStart.MANUAL),
-        ("hwclock.sh", ServiceState.UNKNOWN, ServiceStart.MANUAL),
-    ]
-
-
 def test_local_windows_services() -> None:
     """Services as psutil gives them on Windows; one that vanishes while being read is left out."""
 
@@ -389,16 +340,6 @@ def test_local_windows_services() -> None:
         ServiceState.STARTING,
         ServiceStart.AUTO,
     )
-
-
-LINES = st.text(alphabet="[+-?] \t\ncronservicelivedactive.●\x1b\0" + "é", max_size=400)
-
-
-@given(LINES, LINES)
-def test_local_service_parsers_survive_anything(first: str, second: str) -> None:
-    """Whatever the tools print, there is a list of services."""
-    assert isinstance(parse_systemd(first, second), ServiceFacts)
-    assert isinstance(parse_sysv(first, second), ServiceFacts)
 
 
 @linux

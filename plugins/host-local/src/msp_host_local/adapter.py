@@ -72,16 +72,7 @@ class LocalHost:
                 suggestion=f"Use one of: {', '.join(filter(None, shells))}.",
             )
         started_at = ctx.now()
-        finished = await run([*shells[command.shell], command.line], command.timeout)
-        return CommandResult(
-            device_id=target.device.id,
-            via=self.instance,
-            command=command.line,
-            exit_code=finished.exit_code,
-            stdout=finished.stdout,
-            stderr=finished.stderr,
-            started_at=started_at,
-            finished_at=ctx.now(),
-            timed_out=finished.timed_out,
-            truncated=finished.truncated,
+        ended = await run([*shells[command.shell], command.line], command.timeout)
+        return ended.result(
+            target, command, via=self.instance, started_at=started_at, finished_at=ctx.now()
         )

@@ -8,30 +8,17 @@ import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
-from attrs import frozen
+from msp_core.v1 import EndedCommand, KeptOutput
 
-MOST_BYTES = 1024 * 1024
 GRACE_S = 2.0
 """How long a process may take to end after being asked to, and its output to arrive after it ended."""
 _KEPT = (
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP",
     "SYSTEMROOT", "COMSPEC", "PATHEXT", "WINDIR", "USERPROFILE", "PROGRAMFILES", "APPDATA",
 )  # fmt: skip
-_CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
 
 
-@frozen(kw_only=True)
-class Finished:
-    """How a process ended. `exit_code` is None where it did not end by itself, negative for a signal."""
-
-    exit_code: int | None
-    stdout: str
-    stderr: str
-    timed_out: bool = False
-    truncated: bool = False
-
-
-async def run(arguments: Sequence[str], timeout: timedelta) -> Finished:
+async def run(arguments: Sequence[str], timeout: timedelta) -> EndedCommand:
     """Run a program without input and wait for it; raise OSError where it cannot be started.
 
     The process gets a plain environment: ours may hold credentials. At the timeout, or when the caller is
@@ -56,7 +43,7 @@ async def run(arguments: Sequence[str], timeout: timedelta) -> Finished:
         # a child left running on purpose keeps the pipes open; it is not waited for
         await _within_grace(watch.closed)
         transport.close()
-    return Finished(
+    return EndedCommand(
         exit_code=None if timed_out else transport.get_returncode(),
         stdout=watch.out.text,
         stderr=watch.err.text,
@@ -65,29 +52,11 @@ async def run(arguments: Sequence[str], timeout: timedelta) -> Finished:
     )
 
 
-class _Kept:
-    """Keeps the start of a stream and forgets the rest, so that the writer is never blocked."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-        self.truncated = False
-
-    def add(self, data: bytes) -> None:
-        room = MOST_BYTES - len(self._bytes)
-        self._bytes += data[:room]
-        self.truncated = self.truncated or len(data) > room
-
-    @property
-    def text(self) -> str:
-        """The text; what would steer a terminal is replaced."""
-        return self._bytes.decode(errors="replace").translate(_CONTROL)
-
-
 class _Watch(asyncio.SubprocessProtocol):
     """Hears of output, of the end of the process, and of the end of its output, which may come much later."""
 
     def __init__(self) -> None:
-        self.out, self.err = _Kept(), _Kept()
+        self.out, self.err = KeptOutput(), KeptOutput()
         self.exited, self.closed = asyncio.Event(), asyncio.Event()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:

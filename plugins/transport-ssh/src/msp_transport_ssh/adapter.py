@@ -11,6 +11,7 @@ from msp_core.v1 import (
     Context,
     CredentialError,
     Effect,
+    EndedCommand,
     NotSupported,
     Secret,
     Target,
@@ -20,7 +21,7 @@ from msp_core.v1 import (
 from msp_transport_ssh import problems
 from msp_transport_ssh.connections import Connections, Secrets
 from msp_transport_ssh.script import COMMAND, SCRIPT
-from msp_transport_ssh.session import ConnectionDropped, Finished, execute
+from msp_transport_ssh.session import ConnectionDropped, execute
 from msp_transport_ssh.settings import Endpoint, SshSettings, endpoint, split_login
 
 
@@ -81,35 +82,24 @@ class Ssh:
             )
         line = f"sh -c {shlex.quote(command.line)}" if command.shell else command.line
         started_at = ctx.now()
-        finished = await self._execute(target, line, command.timeout)
-        return CommandResult(
-            device_id=target.device.id,
-            via=self.instance,
-            command=command.line,
-            exit_code=finished.exit_code,
-            stdout=finished.stdout,
-            stderr=finished.stderr,
-            started_at=started_at,
-            finished_at=ctx.now(),
-            timed_out=finished.timed_out,
-            truncated=finished.truncated,
+        ended = await self._execute(target, line, command.timeout)
+        return ended.result(
+            target, command, via=self.instance, started_at=started_at, finished_at=ctx.now()
         )
 
     async def read_facts(self, target: Target) -> str:
         """Return what the fixed read-only script prints; raise as for a command."""
-        finished = await self._execute(
-            target, COMMAND, self.settings.facts_timeout, SCRIPT.encode()
-        )
-        if finished.timed_out:
+        ended = await self._execute(target, COMMAND, self.settings.facts_timeout, SCRIPT.encode())
+        if ended.timed_out:
             seconds = self.settings.facts_timeout.total_seconds()
             raise VendorUnavailable(
                 f"{target.external_id} did not finish answering in {seconds:g} s."
             )
-        return finished.stdout
+        return ended.stdout
 
     async def _execute(
         self, target: Target, line: str, timeout: timedelta, stdin: bytes = b""
-    ) -> Finished:
+    ) -> EndedCommand:
         to = self._endpoint(target)
         async with self._gate, self._connections.to(to) as connection:
             try:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msp_core.v1 import CpuFacts, DiskFacts, MemoryFacts, ServiceFacts, Volume
 from msp_transport_ssh.numbers import decimal, whole
-from msp_transport_ssh.script import Unreadable
+from msp_transport_ssh.script import Unreadable, part
 from msp_transport_ssh.services import parse_systemd, parse_sysv
 
 _SHOWN = 8  # user nice system idle iowait irq softirq steal; guest time is inside user
@@ -31,13 +31,13 @@ def cpu(parts: Mapping[str, str]) -> CpuFacts:
         # waiting for disks is idle time: the processor could do something else
         used_percent=100 * (1 - (spent[_IDLE] + spent[_IOWAIT]) / total),
         steal_percent=100 * spent[_STEAL] / total,
-        load_1m=decimal((_text(parts, "load").split() or [""])[0], "the load"),
-        logical_cpus=whole(_text(parts, "cpus").strip(), "the number of processors"),
+        load_1m=decimal((part(parts, "load").split() or [""])[0], "the load"),
+        logical_cpus=whole(part(parts, "cpus").strip(), "the number of processors"),
     )
 
 
 def _times(parts: Mapping[str, str], name: str) -> list[int]:
-    words = _text(parts, name).split()
+    words = part(parts, name).split()
     if words[:1] != ["cpu"] or len(words) < 1 + 4:
         raise Unreadable("/proc/stat is not readable")
     times = [whole(word, "a time in /proc/stat") for word in words[1 : 1 + _SHOWN]]
@@ -47,7 +47,7 @@ def _times(parts: Mapping[str, str], name: str) -> list[int]:
 def memory(parts: Mapping[str, str]) -> MemoryFacts:
     """Read /proc/meminfo; kernels before 3.14 do not say what is available, so it is added up."""
     known: dict[str, int] = {}
-    for line in _text(parts, "memory").splitlines():
+    for line in part(parts, "memory").splitlines():
         name, _, value = line.partition(":")
         if value.endswith(" kB"):
             known.setdefault(name, whole(value.removesuffix(" kB").strip(), name) * KIB)
@@ -78,7 +78,7 @@ def disks(parts: Mapping[str, str]) -> DiskFacts:
         if (row := _INODES.fullmatch(line))
     }
     read_only = _read_only(parts.get("mounts", ""))
-    rows = [row for line in _text(parts, "blocks").splitlines() if (row := _ROW.fullmatch(line))]
+    rows = [row for line in part(parts, "blocks").splitlines() if (row := _ROW.fullmatch(line))]
     found: dict[str, Volume] = {}
     for row in sorted(rows, key=lambda row: len(row["mount"])):
         if not _fixed(row["device"], row["type"], row["mount"]):
@@ -125,9 +125,3 @@ def services(parts: Mapping[str, str]) -> ServiceFacts:
     if parts.get("sysv", "").strip():
         return parse_sysv(parts["sysv"], parts.get("boot", ""))
     raise Unreadable("neither systemd nor SysV services were listed")
-
-
-def _text(parts: Mapping[str, str], name: str) -> str:
-    if name not in parts:
-        raise Unreadable(f"the answer has no part {name!r}")
-    return parts[name]

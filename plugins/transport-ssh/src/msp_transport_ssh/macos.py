@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from msp_core.v1 import CpuFacts, DiskFacts, MemoryFacts, ServiceFacts, Volume
 from msp_transport_ssh.numbers import decimal, whole
-from msp_transport_ssh.script import Unreadable
+from msp_transport_ssh.script import Unreadable, part
 from msp_transport_ssh.services import parse_launchd
 
 KIB = 1024
@@ -24,21 +24,21 @@ _IMAGES = frozenset({"cd9660", "udf", "cddafs", "devfs"})
 
 def cpu(parts: Mapping[str, str]) -> CpuFacts:
     """Take the second sample of `top`: the first one is an average since the start."""
-    samples = _CPU.findall(_text(parts, "top"))
+    samples = _CPU.findall(part(parts, "top"))
     if len(samples) < 2:
         raise Unreadable("top shows no second sample")
     idle = decimal(samples[1][2], "the idle share")
-    load = _text(parts, "load").strip("{} \t\r\n").split()
+    load = part(parts, "load").strip("{} \t\r\n").split()
     return CpuFacts(
         used_percent=100 - idle,
         load_1m=decimal(load[0] if load else "", "the load"),
-        logical_cpus=whole(_text(parts, "cpus").strip(), "the number of processors"),
+        logical_cpus=whole(part(parts, "cpus").strip(), "the number of processors"),
     )
 
 
 def memory(parts: Mapping[str, str]) -> MemoryFacts:
     """Count free, speculative and inactive pages as available, as psutil does."""
-    text = _text(parts, "vmstat")
+    text = part(parts, "vmstat")
     size = _PAGE_SIZE.search(text)
     pages = {name: whole(count, name) for name, count in _PAGES.findall(text)}
     if size is None or "Pages free" not in pages or "Pages inactive" not in pages:
@@ -46,7 +46,7 @@ def memory(parts: Mapping[str, str]) -> MemoryFacts:
     free = pages["Pages free"] + pages["Pages inactive"] + pages.get("Pages speculative", 0)
     swap = _SWAP.search(parts.get("swap", ""))
     return MemoryFacts(
-        total_bytes=whole(_text(parts, "memsize").strip(), "the memory size"),
+        total_bytes=whole(part(parts, "memsize").strip(), "the memory size"),
         available_bytes=free * whole(size[1], "the page size"),
         swap_total_bytes=_mebibytes(swap[1]) if swap else None,
         swap_free_bytes=_mebibytes(swap[2]) if swap else None,
@@ -61,11 +61,11 @@ def disks(parts: Mapping[str, str]) -> DiskFacts:
     """Join `df` and `mount`: local volumes, without the system's helpers in the same APFS container."""
     options = {
         match["mount"]: [word.strip() for word in match["options"].split(",")]
-        for line in _text(parts, "mounts").splitlines()
+        for line in part(parts, "mounts").splitlines()
         if (match := _MOUNT.fullmatch(line))
     }
     volumes = []
-    for line in _text(parts, "blocks").splitlines():
+    for line in part(parts, "blocks").splitlines():
         row = _ROW.fullmatch(line)
         known = options.get(row["mount"]) if row else None
         if row is None or not known or "local" not in known or known[0] in _IMAGES:
@@ -90,10 +90,4 @@ def disks(parts: Mapping[str, str]) -> DiskFacts:
 
 def services(parts: Mapping[str, str]) -> ServiceFacts:
     """Read launchd's jobs of the user that is logged in (all of the system's for root)."""
-    return parse_launchd(_text(parts, "launchd"))
-
-
-def _text(parts: Mapping[str, str], name: str) -> str:
-    if name not in parts:
-        raise Unreadable(f"the answer has no part {name!r}")
-    return parts[name]
+    return parse_launchd(part(parts, "launchd"))

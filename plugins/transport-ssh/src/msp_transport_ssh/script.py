@@ -4,6 +4,7 @@ It only reads. One round trip gives everything: connections cost more than outpu
 """
 
 import re
+from collections.abc import Mapping
 
 COMMAND = "sh -s"
 """Any login shell can start this; the script comes on standard input."""
@@ -71,3 +72,10 @@ def sections(text: str) -> dict[str, str]:
     if "end" not in found:
         raise Unreadable("the machine's answer is cut short")
     return found
+
+
+def part(parts: Mapping[str, str], name: str) -> str:
+    """Return a section that must be there; raise Unreadable."""
+    if name not in parts:
+        raise Unreadable(f"the answer has no part {name!r}")
+    return parts[name]

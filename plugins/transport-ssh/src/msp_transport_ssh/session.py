@@ -6,34 +6,22 @@ import signal
 from datetime import timedelta
 
 import asyncssh
-from attrs import frozen
 
-MOST_BYTES = 1024 * 1024
+from msp_core.v1 import EndedCommand, KeptOutput
+
 GRACE_S = 2.0
 """How long a command may take to end after being asked to."""
 OUTPUT_S = 5.0
 """How long the output of a command that ended may take to arrive before it is taken for cut off."""
-_CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
 
 
 class ConnectionDropped(Exception):
     """The connection ended before the command did."""
 
 
-@frozen(kw_only=True)
-class Finished:
-    """How a command ended. `exit_code` is None where it did not end by itself, negative for a signal."""
-
-    exit_code: int | None
-    stdout: str
-    stderr: str
-    timed_out: bool = False
-    truncated: bool = False
-
-
 async def execute(
     connection: asyncssh.SSHClientConnection, line: str, timeout: timedelta, stdin: bytes = b""
-) -> Finished:
+) -> EndedCommand:
     """Run a command line and wait for it; raise ConnectionDropped where its end is not known.
 
     At the timeout, or when the caller is cancelled, the command is sent signals and its channel closed: an SSH server
@@ -57,7 +45,7 @@ async def execute(
             await _finish(channel, watch)
     if not timed_out and watch.exit_code is None:
         raise ConnectionDropped(str(watch.dropped or "the server closed the session"))
-    return Finished(
+    return EndedCommand(
         exit_code=None if timed_out else watch.exit_code,
         stdout=watch.out.text,
         stderr=watch.err.text,
@@ -84,29 +72,11 @@ async def _within_grace(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
 
 
-class _Kept:
-    """Keeps the start of a stream and forgets the rest, so that the sender is never blocked."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-        self.truncated = False
-
-    def add(self, data: bytes) -> None:
-        room = MOST_BYTES - len(self._bytes)
-        self._bytes += data[:room]
-        self.truncated = self.truncated or len(data) > room
-
-    @property
-    def text(self) -> str:
-        """The text; what would steer a terminal is replaced."""
-        return self._bytes.decode(errors="replace").translate(_CONTROL)
-
-
 class _Watch(asyncssh.SSHClientSession[bytes]):
     """Hears of output, of the end of the command, and of the end of the channel."""
 
     def __init__(self) -> None:
-        self.out, self.err = _Kept(), _Kept()
+        self.out, self.err = KeptOutput(), KeptOutput()
         self.exited, self.complete = asyncio.Event(), asyncio.Event()
         self.exit_code: int | None = None
         self.dropped: Exception | None = None
