@@ -227,3 +227,47 @@ async def test_a_bucket_refills_steadily(toolkit: Toolkit) -> None:
         rates.take(call)
     with pytest.raises(RateLimited):
         rates.take(call)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"tools": ["thing_look"]}, "Did you mean thing.look"),
+        ({"tools": ["thing.look", "nothing.*"]}, "nothing"),
+        ({"tools": [""]}, "''"),
+        ({"clients": [" "]}, "client list"),
+        ({"expires": "99999999d"}, "expires"),
+    ],
+)
+async def test_a_key_that_could_do_nothing_is_not_made(
+    toolkit: Toolkit, arguments: dict[str, Any], says: str
+) -> None:
+    """A name of a tool that is none is told to whoever makes the key, not to whoever uses it."""
+    with pytest.raises(InvalidParameters) as caught:
+        await toolkit.call("key.create", {"name": "ci", **arguments}, ctx=person(toolkit))
+    assert says in caught.value.message + caught.value.suggestion
+    assert not (await toolkit.call("key.list", {}, ctx=person(toolkit))).items
+
+
+async def test_documents_are_tools_too(open_toolkit: Callable) -> None:
+    """A pattern lets a key read documents and choose prompts, and nothing else does where tools are named."""
+    toolkit = await open_toolkit()
+    keys = await toolkit.get(Keys)
+    for patterns, may in ((["resource.*"], True), (["client.*"], False)):
+        made = await toolkit.call(
+            "key.create", {"name": patterns[0], "tools": patterns}, ctx=person(toolkit)
+        )
+        scope = (await keys.principal(made.text)).scope
+        assert ("resource.client" in scope.tools) is may
+        assert ("client.list" in scope.tools) is not may
+
+
+async def test_a_plan_that_waits_is_the_one_to_approve(toolkit: Toolkit, done: list[str]) -> None:
+    """Who makes the call with it too early is told of that plan, and no other is made."""
+    plan = await proposed(toolkit, "thing.wreck", {})
+    with pytest.raises(ApprovalRequired) as caught:
+        await planned(toolkit, "thing.wreck", {}, plan.id.upper())
+    assert caught.value.details["plan"] == plan.id
+    waiting = await toolkit.call("approval.list", {}, ctx=person(toolkit))
+    assert [one.id for one in waiting.items] == [plan.id]
+    assert done == []

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from msp_access import chain, plans
 from msp_access.api import PlanState
-from msp_access.policy import Policy, policy
+from msp_access.policy import Policy, policy, tool_names
 from msp_access.settings import AccessSettings
-from msp_core.v1 import Call, Planned, Proposal, Tool, Toolkit
+from msp_core.v1 import Call, Planned, Proposal, Toolkit
 from msp_store.api import Store, Tx
 
 _SHOWN = 10
@@ -27,9 +27,7 @@ class AccessApprovals:
 
     async def propose(self, call: Call, planned: Sequence[Planned]) -> Proposal:
         """Store what the call would change; a person has to approve what destroys, and what is beyond the caps."""
-        limits = policy(
-            self._settings, call, lambda: (tool.name for tool in self._registry.records(Tool))
-        )
+        limits = policy(self._settings, call, lambda: tool_names(self._registry))
         limits.check(call)
         why = _person_because(limits, call, planned)
         state = PlanState.PENDING if why else PlanState.OFFERED

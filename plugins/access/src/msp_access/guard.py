@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msp_access.policy import Policy, policy
+from msp_access.policy import Policy, policy, tool_names
 from msp_access.rates import Rates
 from msp_access.settings import AccessSettings
 from msp_access.trail import Entry, Trail
@@ -21,7 +21,6 @@ from msp_core.v1 import (
     Outcome,
     Scope,
     Surface,
-    Tool,
     Toolkit,
 )
 
@@ -124,7 +123,7 @@ class AccessGuard:
 
     def _policy(self, call: Call) -> Policy:
         registry = self._toolkit.registry
-        return policy(self._settings, call, lambda: (tool.name for tool in registry.records(Tool)))
+        return policy(self._settings, call, lambda: tool_names(registry))
 
     async def _approve(self, call: Call, limits: Policy) -> None:
         """Use up an approval where one is needed; also proves that the trail can be written before anything happens."""
@@ -140,6 +139,8 @@ class AccessGuard:
                 return used, ""
             if not (needs_person or limits.plan_first):
                 return None, ""
+            if waiting := plans.pending(call.plan):
+                return None, waiting
             return None, plans.ask(tx, call, call.effect, reason, lifetime)
 
         used, plan_id = await self._write(write)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msp_access.api import Key, KeyRing, NewKey
 from msp_access.settings import Level
-from msp_core.v1 import Context, Doc, Listing, Param, Spelling
+from msp_core.v1 import Context, Doc, InvalidParameters, Listing, Param, Spelling
 
 KeyRef = Annotated[str, Doc("The key's id or name."), Param(arg=True)]
 
@@ -21,7 +21,7 @@ async def create_key(
     ] = Level.READ,
     tools: Annotated[
         Sequence[str],
-        Doc('Only these tools; "client.*" is a pattern.'),
+        Doc('Only these tools; "client.*" is a pattern, "resource.*" are documents.'),
         Param(cli=(Spelling("--tool"),)),
     ] = (),
     clients: Annotated[
@@ -32,14 +32,13 @@ async def create_key(
     ),
 ) -> NewKey:
     """Make a key for a caller from outside, such as an agent over HTTP. It is shown once."""
+    try:
+        expires_at = ctx.now() + expires
+    except OverflowError:
+        raise InvalidParameters("expires: no calendar goes so far") from None
     ring = await ctx.get(KeyRing)
     return await ring.issue(
-        ctx,
-        name,
-        level=allow,
-        tools=tools,
-        clients=clients,
-        expires_at=ctx.now() + expires,
+        ctx, name, level=allow, tools=tools, clients=clients, expires_at=expires_at
     )
 
 

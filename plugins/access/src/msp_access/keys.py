@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msp_access.api import Key, NewKey
+from msp_access.policy import tool_names
 from msp_access.settings import Level
 from msp_access.tables import KeyTable
 from msp_core.v1 import (
@@ -25,7 +26,6 @@ from msp_core.v1 import (
     Scope,
     StoreError,
     Surface,
-    Tool,
     Toolkit,
 )
 from msp_store.api import Store, Tx
@@ -90,7 +90,7 @@ class AccessKeys:
         """Return whom a row stands for; made once for each row as it is."""
         known = self._principals.get((id, level, tools, clients))
         if known is None:
-            names = [tool.name for tool in self._toolkit.registry.records(Tool)]
+            names = list(tool_names(self._toolkit.registry))
             if len(self._principals) >= _MOST_KEYS:
                 self._principals.clear()
             known = _principal(id, Level(level), _listed(tools), _listed(clients), names)
@@ -118,6 +118,7 @@ class AccessKeys:
             raise InvalidParameters("A key needs a name of at most 80 characters.")
         if expires_at is not None and expires_at <= ctx.now():
             raise InvalidParameters("The key would have expired already.")
+        self._require_meaning(tools, clients)
         secret = secrets.token_urlsafe(32)
         id = "".join(secrets.choice(_LETTERS) for _ in range(8))
 
@@ -141,6 +142,26 @@ class AccessKeys:
             return key_of(KeyTable.get_by_id(id), tx.now)
 
         return NewKey(key=await self._store.write(write), text=f"{_PREFIX}_{id}_{secret}")
+
+    def _require_meaning(self, tools: Sequence[str], clients: Sequence[str]) -> None:
+        """Refuse a key that could do nothing, as whoever made it would learn too late."""
+        from difflib import get_close_matches
+        from fnmatch import fnmatchcase
+
+        names = list(tool_names(self._toolkit.registry))
+        for pattern in tools:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                near = get_close_matches(pattern, names, n=1)
+                raise InvalidParameters(
+                    f"no tool is called {pattern!r}",
+                    suggestion=f"Did you mean {near[0]}?"
+                    if near
+                    else "See: msp-toolkit mcp tools; there client_list is what is client.list here.",
+                )
+        if not all(client.strip() for client in clients):
+            raise InvalidParameters(
+                "a client needs an id", suggestion="See: msp-toolkit client list"
+            )
 
     async def list(self, ctx: Context, *, all: bool = False) -> Listing[Key]:
         """Return the keys, newest first; `all` also those that cannot be used any more."""

@@ -76,6 +76,12 @@ def use(tx: Tx, call: Call) -> Used | None:
     return was
 
 
+def pending(plan_id: str) -> str:
+    """Return the id of a plan, known to be open, where it waits for a person."""
+    row = PlanTable.get_or_none(PlanTable.id == _plain(plan_id))
+    return str(row.id) if row is not None and row.state is PlanState.PENDING else ""
+
+
 def require_same(tx: Tx, call: Call, plan_id: str) -> None:
     """Raise Conflict unless the plan is of this very call and still open."""
     row = PlanTable.get_or_none(PlanTable.id == _plain(plan_id))

@@ -1,12 +1,24 @@
 """What one call may do: the settings of its surface and its actor put together. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from attrs import evolve, frozen
 
 from msp_access.settings import AccessSettings, Approval, Limits, Role
-from msp_core.v1 import Call, Data, Effect, PermissionDenied, Scope, Surface
+from msp_core.v1 import (
+    Call,
+    Data,
+    Effect,
+    McpPrompt,
+    McpResource,
+    PermissionDenied,
+    Registry,
+    Scope,
+    Surface,
+    Tool,
+    completion,
+)
 
 _UNATTENDED = frozenset({Surface.MCP})
 """Surfaces where a model, not a person, decides to call.
@@ -89,6 +101,18 @@ def policy(settings: AccessSettings, call: Call, tool_names: Callable[[], Iterab
         max_clients=max_clients,
         max_targets=max_targets,
     )
+
+
+def tool_names(registry: Registry) -> Iterator[str]:
+    """Yield every name a pattern may mean: tools, and what reading, choosing and completing documents counts as."""
+    for tool in registry.records(Tool):
+        yield tool.name
+    documents: list[McpResource | McpPrompt] = [*registry.records(McpResource)]
+    for one in documents + [*registry.records(McpPrompt)]:
+        yield one.tool.name
+        completing = completion(one)
+        if completing is not None:
+            yield completing.name
 
 
 def _counted(number: int, noun: str) -> str:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -76,9 +76,16 @@ async def list_audit(
         action=tool,
         outcome="refused" if refused else None,
         client_id=client,
-        since=None if since is None else ctx.now() - since,
+        since=None if since is None else _ago(ctx, since),
         limit=limit,
     )
+
+
+def _ago(ctx: Context, since: timedelta) -> datetime | None:
+    try:
+        return ctx.now() - since
+    except OverflowError:
+        return None  # before there were calendars
 
 
 async def verify_audit(ctx: Context) -> Proof:
