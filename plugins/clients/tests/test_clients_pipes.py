@@ -67,3 +67,18 @@ async def test_only_a_command_line_has_a_standard_input(toolkit: Toolkit) -> Non
     """A program's own is not read, least of all a server's that is spoken to through it."""
     with pytest.raises(InvalidParameters, match="standard input"):
         await toolkit.call("client.import", {"file": "-"})
+
+
+@pytest.mark.parametrize("source", ["-", "in.csv"])
+def test_too_much_is_refused(
+    msp: Msp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """A file or a pipe that holds more than anybody's clients is not read to its end."""
+    monkeypatch.setattr("msp_clients.exchange._SIZE_BYTES", 20)
+    text = "name\n" + "x" * 15 + "\n"
+    (tmp_path / "in.csv").write_text(text)
+    _, err = msp("client", "import", source, piped=text, code=64)
+    assert "larger than 50 MB" in err
+    assert "Split it" in err
+    (tmp_path / "in.csv").write_text(text[:-1])
+    assert "1 created" in msp("client", "import", source, piped=text[:-1])[0]

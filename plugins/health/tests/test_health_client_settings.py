@@ -126,3 +126,20 @@ def test_an_import_judges_settings_too(msp: Msp, tmp_path: Path) -> None:
     assert "'abc' is not a number" in msp("client", "import", "in.json", code=64)[1]
     (tmp_path / "in.json").write_text(json.dumps(rows[:1]))
     assert "pip install msp-check-cpu" in msp("client", "import", "in.json")[1]
+
+
+def test_an_import_judges_settings_by_the_tier_the_client_will_have(
+    msp: Msp, tmp_path: Path
+) -> None:
+    """That of the row, else the one it has: a limit may fit with those of one tier alone."""
+    own = {"settings": {"health.disk.critical_percent": 50}}
+    config = "[health_checks.tiers.gold]\ndisk_percent = 40\n"
+    (tmp_path / "msp-toolkit.toml").write_text(config)
+    (tmp_path / "in.json").write_text(json.dumps([{"id": "acme", **own}]))
+    assert "do not fit" in msp("client", "import", "in.json", code=64)[1]
+    msp("client", "update", "acme", "--tier", "gold")
+    assert "1 updated" in msp("client", "import", "in.json")[0]
+    (tmp_path / "in.json").write_text(json.dumps([{"name": "Acme", "tier": "bronze", **own}]))
+    assert "do not fit" in msp("client", "import", "in.json", code=64)[1]
+    (tmp_path / "in.json").write_text(json.dumps([{"name": "Acme", "tier": "gold", **own}]))
+    assert "1 unchanged" in msp("client", "import", "in.json")[0]

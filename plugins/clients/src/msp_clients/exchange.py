@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, BinaryIO, ClassVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from msp_clients.api import Clients, Entry, KnowsSettings, slug
 from msp_clients.naming import bad_rows
@@ -171,15 +171,16 @@ async def _check_settings(ctx: Context, entries: Sequence[Entry]) -> None:
         knows = await ctx.get(KnowsSettings)
     except UnknownPlugin:
         return
+    known = (await (await ctx.get(Clients)).list(ctx)).items
+    by_id = {client.id: client for client in known}
+    by_name = {client.name: client for client in known}
     problems: list[dict[str, Any]] = []
     for entry in given:
-        own = entry.settings or {}
-        name = str(entry.fields.get("name", ""))
-        client = Client(
-            id=entry.fields.get("id") or slug(name),
-            name=name,
-            tier=entry.fields.get("tier", Tier.BRONZE),
-        )
+        own, fields = entry.settings or {}, entry.fields
+        name = str(fields.get("name", "")).strip()
+        before = by_id.get(fields["id"]) if "id" in fields else by_name.get(name)
+        client = before or Client(id=fields.get("id") or slug(name), name=name)
+        client = evolve(client, tier=fields.get("tier", client.tier))
         try:
             for warning in await knows.check_settings(ctx, client, own, list(own)):
                 ctx.warn(f"{client.id}: {warning}")
@@ -356,34 +357,31 @@ def _piped(ctx: Context) -> str:
         raise InvalidParameters(
             "'-' is the standard input of a command line", suggestion="Name a file."
         )
-    data = sys.stdin.buffer.read(_SIZE_BYTES + 1)
+    return _text(sys.stdin.buffer, "the standard input")
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return _text(file, str(path))
+    except OSError as error:
+        raise InvalidParameters(
+            f"{path} cannot be read: {error.strerror}", suggestion="Check the path and its rights."
+        ) from error
+
+
+def _text(file: BinaryIO, name: str) -> str:
+    """Read bytes: text mode would turn a carriage return inside a cell into a line feed."""
+    data = file.read(_SIZE_BYTES + 1)
     if len(data) > _SIZE_BYTES:
         raise InvalidParameters(
-            "the standard input is larger than 50 MB", suggestion="Split it into several files."
+            f"{name} is larger than 50 MB", suggestion="Split it into several files."
         )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidParameters(
-            "the standard input is not UTF-8", suggestion='Save it as "CSV UTF-8".'
-        ) from error
-
-
-def _read(path: Path) -> str:
-    try:
-        if path.stat().st_size > _SIZE_BYTES:
-            raise InvalidParameters(
-                f"{path} is larger than 50 MB", suggestion="Split it into several files."
-            )
-        # Bytes first: text mode would turn a carriage return inside a cell into a line feed
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidParameters(
-            f"{path} is not UTF-8", suggestion='Save it as "CSV UTF-8".'
-        ) from error
-    except OSError as error:
-        raise InvalidParameters(
-            f"{path} cannot be read: {error.strerror}", suggestion="Check the path and its rights."
+            f"{name} is not UTF-8", suggestion='Save it as "CSV UTF-8".'
         ) from error
 
 
