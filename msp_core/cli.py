@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -161,10 +160,11 @@ class Branch(TyperGroup):
         return TyperCommand(cmd_name, help=entry["summary"], rich_markup_mode=None)
 
     def missing(self, ctx: Any, word: str) -> str:
-        """Say that a word is no command of this group, and which may be meant."""
-        near = get_close_matches(word, self.list_commands(ctx), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        return f"There is no command {word!r}.{hint}"
+        """Say why a word is no command of this group, and which may be meant."""
+        from msp_core.unknown import no_command
+
+        group = ctx is not ctx.find_root()
+        return no_command(word, self.list_commands(ctx), _session(ctx).registry(), group=group)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         entry = self.children(ctx).get(args[0]) if args else None
@@ -199,12 +199,6 @@ class Root(Branch):
             if code is None:
                 raise
             return code
-
-    def missing(self, ctx: Any, word: str) -> str:
-        """Say which plugin would bring a command, or what else may be meant."""
-        from msp_core.unknown import no_command
-
-        return no_command(word, self.list_commands(ctx), _session(ctx).registry())
 
 
 def _session(ctx: Any) -> Session:

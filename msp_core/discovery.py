@@ -11,6 +11,8 @@ from msp_core.data import Data
 from msp_core.index import IndexEntry, search_path
 
 GROUP = "msp_toolkit.plugins"
+KERNEL = "msp-core"
+"""This distribution. What it brings is in use wherever the kernel is: nobody allows it, and nobody takes its ids."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -63,9 +65,9 @@ def discover(
 ) -> tuple[tuple[Candidate, ...], tuple[PluginFailure, ...]]:
     """Read the entry points of every installed distribution; return the plugins, and what was set aside and why.
 
-    `allow` limits plugins to these distributions (servers). Two distributions with one id: the one whose name is the
-    id stays. Costs one look into each distribution's folder; reads the metadata of plugins only,
-    and nothing in archives.
+    `allow` limits plugins to these distributions (servers), next to the kernel's own. Two distributions with one id:
+    the kernel's stays, else the one whose name is the id. Costs one look into each distribution's folder; reads the
+    metadata of plugins only, and nothing in archives.
     """
     found: list[Candidate] = []
     newer: dict[str, str] = {}
@@ -160,13 +162,23 @@ def _release(version: str) -> list[int]:
 
 
 def _settle(
-    found: Iterable[Candidate], allow: Sequence[str] | None, newer: Mapping[str, str]
+    found: Sequence[Candidate], allow: Sequence[str] | None, newer: Mapping[str, str]
 ) -> tuple[tuple[Candidate, ...], tuple[PluginFailure, ...]]:
-    kept: list[Candidate] = []
+    kept = [one for one in found if one.distribution == KERNEL]
+    taken = {one.id for one in kept}
     failures: list[PluginFailure] = []
     allowed = None if allow is None else {slug(name) for name in allow}
-    for candidate in sorted(found, key=lambda one: (one.id, one.distribution)):
-        if slug(candidate.distribution) != candidate.id:
+    others = (one for one in found if one.distribution != KERNEL)
+    for candidate in sorted(others, key=lambda one: (one.id, one.distribution)):
+        if candidate.id in taken:
+            failures.append(
+                _refusal(
+                    candidate,
+                    f"its id {candidate.id!r} is the kernel's own",
+                    "Rename the distribution and its entry point.",
+                )
+            )
+        elif slug(candidate.distribution) != candidate.id:
             failures.append(
                 _refusal(
                     candidate,

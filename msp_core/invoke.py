@@ -21,7 +21,6 @@ from msp_core.errors import (
 )
 from msp_core.protocols import Call, Guard, Outcome
 from msp_core.records import Effect, Tool
-from msp_core.registry import BUILTIN
 from msp_core.schema import structured
 from msp_core.secrets import mask, mask_data
 from msp_core.structure import plain
@@ -123,7 +122,8 @@ async def _guard(tool: Tool, ctx: "Context") -> Guard | None:
 
     They must work when the database, and with it the guard, is what is broken.
     """
-    if tool.effect <= Effect.RECORD and ctx.toolkit.registry.plugin_of(tool) == BUILTIN:
+    registry = ctx.toolkit.registry
+    if tool.effect <= Effect.RECORD and registry.is_kernels(registry.plugin_of(tool)):
         return None
     return await ctx.toolkit.guard(required=tool.effect >= Effect.CHANGE and not ctx.dry_run)
 

@@ -16,7 +16,7 @@ import pluggy
 from msp_core import __version__, hookspecs
 from msp_core.blame import HookError, described, mended, place, unsupported
 from msp_core.catalog import known_plugin
-from msp_core.discovery import Candidate, PluginFailure
+from msp_core.discovery import KERNEL, Candidate, PluginFailure
 from msp_core.errors import MspError, PluginError
 from msp_core.index import Index, IndexEntry, stamp
 from msp_core.watchdog import watched
@@ -60,6 +60,13 @@ class Registry:
         self.safe_mode = safe_mode
         self.disabled = frozenset(disabled)
         self.candidates = {candidate.id: candidate for candidate in candidates}
+        self.candidates[BUILTIN] = Candidate(
+            id=BUILTIN,
+            module="msp_core.builtin.plugin",
+            distribution=KERNEL,
+            version=__version__,
+            summary="The kernel's own commands.",
+        )
         # One that claims another's id must not be taken for it.
         self.failures: dict[str, PluginFailure] = {
             one.distribution if one.plugin in self.candidates else one.plugin: one
@@ -74,20 +81,13 @@ class Registry:
         self._owner: dict[tuple[type, str], str] = {}
         self._modules: dict[str, types.ModuleType] = {}
         self._extra: set[str] = set()
-        self.add("msp_core.builtin.plugin", id=BUILTIN)
 
     def add(self, module: str | types.ModuleType, *, id: str) -> None:
-        """Add a plugin by module, for the kernel's own and for tests; it is treated like any other from here on."""
+        """Add a plugin by module; it is treated like any other from here on."""
         if isinstance(module, types.ModuleType):
             sys.modules.setdefault(module.__name__, module)
             module = module.__name__
-        self.candidates[id] = Candidate(
-            id=id,
-            module=module,
-            distribution="msp-core",
-            version=__version__,
-            summary="The kernel's own commands.",
-        )
+        self.candidates[id] = Candidate(id=id, module=module, distribution=id, version=__version__)
         self._extra.add(id)
         self._records.clear()
 
@@ -106,7 +106,7 @@ class Registry:
     def find(self, kind: type[R], id: str) -> R | None:
         """Return the record of an id; where the index knows which plugin offers it, no other one is loaded."""
         hook = _HOOK_OF[kind.__name__]
-        if hook not in self._records and self._extra == {BUILTIN}:
+        if hook not in self._records and not self._extra:
             for plugin, entry in self._index.items():
                 if id in entry.offers.get(hook, ()) and plugin in self.active():
                     offered = self._offered(plugin, hook)
@@ -125,6 +125,10 @@ class Registry:
     def plugin_of(self, record: Any) -> str:
         """Return the id of the plugin that offers a record."""
         return self._owner.get((type(record), _record_id(record)), "")
+
+    def is_kernels(self, plugin: str) -> bool:
+        """Tell whether a plugin comes with the kernel itself."""
+        return plugin in self.candidates and self.candidates[plugin].distribution == KERNEL
 
     def load(self, ref: str | Callable[..., Any]) -> Any:
         """Import what `module:attribute` names; raise PluginError naming it when that fails."""
@@ -165,7 +169,7 @@ class Registry:
         for hook in hookspecs.HOOKS:
             for record in self._all(hook):
                 offered.setdefault(self.plugin_of(record), {}).setdefault(hook, []).append(record)
-        kept = [id for id in self.active() if id == BUILTIN or id not in self._extra]
+        kept = [id for id in self.active() if id not in self._extra]
         return Index(
             [self._entry(id, offered.get(id, {})) for id in kept],
             [attrs.asdict(failure) for failure in self.failures.values()],
@@ -325,7 +329,7 @@ class Registry:
         return records
 
     def _without_clashes(self, offered: list[tuple[str, R]]) -> list[tuple[str, R]]:
-        """Of plugins that offer one id keep the one it is named after, else one of ours, else the first by name."""
+        """Of plugins that offer one id keep the kernel's, else the one it is named after, one of ours, the first by name."""
         by_id: dict[str, list[str]] = {}
         for plugin, record in offered:
             by_id.setdefault(_record_id(record), []).append(plugin)
@@ -333,9 +337,7 @@ class Registry:
         for record_id, plugins in by_id.items():
             if len(plugins) < 2:
                 continue
-            ranked = sorted(
-                plugins, key=lambda one: (not _owns(one, record_id), not _ours(one), one)
-            )
+            ranked = sorted(plugins, key=lambda one: (*self._claim(one, record_id), one))
             for loser in ranked[1:]:
                 losers.add(loser)
                 self._fail(
@@ -345,6 +347,11 @@ class Registry:
                     f"Disable one of them: msp-toolkit plugin disable {loser}",
                 )
         return [(plugin, record) for plugin, record in offered if plugin not in losers]
+
+    def _claim(self, plugin: str, record_id: str) -> tuple[bool, bool, bool]:
+        """Return what is smaller the better a plugin's right to an id is."""
+        named = record_id == plugin or record_id.split(".")[0] == plugin
+        return not self.is_kernels(plugin), not named, known_plugin(plugin) is None
 
     def _fail(self, id: str, stage: str, reason: str, fix: str) -> None:
         candidate = self.candidates[id]
@@ -368,15 +375,6 @@ class Registry:
 
 SUPPORTED_API = frozenset({1})
 _MARK = f"{hookspecs.PROJECT}_impl"
-
-
-def _owns(plugin: str, record_id: str) -> bool:
-    return plugin == BUILTIN or record_id == plugin or record_id.split(".")[0] == plugin
-
-
-def _ours(plugin: str) -> bool:
-    """Tell whether a plugin is one this project publishes: no other may knock it out by taking its ids."""
-    return known_plugin(plugin) is not None
 
 
 def _record_id(record: Any) -> str:

@@ -43,16 +43,18 @@ def not_there(kind: str, line: str, registry: "Registry") -> str:
     return _missing(kind, line, registry)
 
 
-def no_command(word: str, known: Iterable[str], registry: "Registry") -> str:
-    """Say why there is no such command at the top, and what there is to do."""
+def no_command(
+    word: str, known: Iterable[str], registry: "Registry", *, group: bool = False
+) -> str:
+    """Say why there is no such command at the top, or in a group, and what there is to do."""
     near = get_close_matches(word, list(known), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     if registry.safe_mode:
         return f"There is no command {word!r} while no plugin is loaded (--safe-mode).{hint}"
-    if word in COMMANDS:
+    if word in COMMANDS and not group:
         why = _missing(word, f"pip install {COMMANDS[word]}", registry)
         return f"There is no command {word!r}: {why}"
-    if word in registry.failures:
+    if word in registry.failures and not group:
         return (
             f"There is no command {word!r}: that plugin failed. Run: msp-toolkit plugin show {word}"
         )

@@ -174,13 +174,20 @@ def between_packages(
 
 
 def within_package(package: Package, module: Path, found: Import) -> str | None:
-    """Name the rule that a light module (`plugin.py`, `tools.py`) breaks by an early import."""
-    if package.layer is Layer.KERNEL or not found.at_top:
+    """Name the rule that an import of the kit breaks, or an early one in a light module (`plugin.py`, `tools.py`)."""
+    home = package.folder
+    if package.layer is Layer.KERNEL:
+        home /= "testing"
+        if within(found.target, "msp_core.testing") and not module.is_relative_to(home):
+            return "the kernel imports nothing of the kit for authors"
+        if module.parent != home:
+            return None
+    if not found.at_top:
         return None
     top = found.target.partition(".")[0]
     if top in sys.stdlib_module_names or within(found.target, "msp_core.v1"):
         return None
-    if module == package.folder / "plugin.py":
+    if module == home / "plugin.py":
         return "plugin.py imports msp_core.v1 and the standard library alone"
     if module.name == "tools.py" and (heavy := heavy_import(package, found.target)):
         return f"tools.py is imported to list tools, and this brings {heavy}"

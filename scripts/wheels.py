@@ -199,7 +199,9 @@ def try_alone(wheel: Wheel, wheels: dict[str, Wheel], scratch: Path) -> str:
 
 
 def verified(wheel: Wheel, home: Path) -> str:
-    """Run `plugin verify` on a wheel that holds a plugin; give what it says."""
+    """Run `plugin verify` on a wheel that holds a plugin; give what it says. The kernel's own is no plugin by itself."""
+    if wheel.source == ROOT:
+        return ""
     declared = tomllib.loads((wheel.source / "pyproject.toml").read_text(encoding="utf-8"))
     points = declared["project"].get("entry-points", {}).get("msp_toolkit.plugins", {})
     command = str(home / "env" / "bin" / "msp")

@@ -152,6 +152,26 @@ def test_the_kernel_knows_no_plugin(house: Path) -> None:
     assert "the kernel imports nothing above it" in broken
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "rule"),
+    [
+        ("cli.py", "def f() -> None:\n    from msp_core.testing import run_cli\n", "of the kit"),
+        ("builtin.py", "RUN = 'msp_core.testing.authoring:new'\n", "of the kit"),
+        ("testing/plugin.py", "import msp_core.registry\n", "plugin.py imports msp_core.v1"),
+        ("testing/plugin.py", "RUN = 'msp_core.testing.authoring:new'\n", None),
+        ("testing/authoring.py", "import msp_core.registry, msp_core.testing.kinds\n", None),
+    ],
+)
+def test_the_kit_stands_on_the_kernel(
+    house: Path, name: str, text: str, rule: str | None
+) -> None:
+    """The kernel names nothing of the kit, which is a plugin like others and uses the kernel as it likes."""
+    (house / "msp_core" / "testing").mkdir()
+    (house / "msp_core" / name).write_text(text)
+    broken = layers.violations(house)
+    assert [rule in one for one in broken] == [True] if rule else not broken
+
+
 def test_tests_of_plugins_use_nothing_private_of_the_kernel() -> None:
     """What they need of it is in `msp_core.testing`, as for the authors of other plugins."""
     private = re.compile(r"from msp_core\.(?!testing)\S+ import (?:\([^)]*?|[^(\n]*?)\b_[a-z]\w*")

@@ -11,7 +11,17 @@ import attrs
 from msp_core.builtin.credentials import probe
 from msp_core.output import clean
 from msp_core.secrets import mask
-from msp_core.v1 import Column, Context, Display, DoctorCheck, Finding, MspError, Status, worst
+from msp_core.v1 import (
+    Column,
+    ConfigError,
+    Context,
+    Display,
+    DoctorCheck,
+    Finding,
+    MspError,
+    Status,
+    worst,
+)
 
 _LOW_DISK_BYTES = 500 * 1024 * 1024
 
@@ -78,32 +88,39 @@ async def doctor(ctx: Context) -> Report:
             )
             for one in findings
         )
-    return Report(findings=tuple(found))
+    return Report(findings=tuple(_folded(found)))
+
+
+def _folded(found: Iterable[Diagnosis]) -> Iterable[Diagnosis]:
+    """Say once what several checks say alike: it is one thing to mend."""
+    alike: dict[tuple[str, str], list[Diagnosis]] = {}
+    for one in found:
+        alike.setdefault((one.message, one.fix), []).append(one)
+    for same in alike.values():
+        checks = dict.fromkeys(one.check for one in same)
+        yield attrs.evolve(
+            same[0], check=", ".join(checks), status=worst(one.status for one in same)
+        )
 
 
 async def runtime(ctx: Context) -> Iterable[Finding]:
     """Look at Python, the workspace and its disk."""
-    yield_ = [
+    found = [
         Finding(status=Status.OK, message=f"Python {platform.python_version()} at {sys.prefix}")
     ]
-    config = ctx.toolkit.config
-    if config.path is None:
-        yield_.append(
-            Finding(
-                status=Status.WARNING, message="there is no configuration", fix="msp-toolkit init"
-            )
-        )
-        return yield_
-    free = shutil.disk_usage(config.root).free
-    status = Status.OK if free > _LOW_DISK_BYTES else Status.CRITICAL
-    yield_.append(
-        Finding(
-            status=status,
-            message=f"{config.root}: {free / 1024**3:.1f} GiB free",
-            fix="" if status is Status.OK else "Free some space; the database needs it.",
-        )
+    try:
+        ctx.toolkit.require_workspace()
+    except ConfigError as error:
+        advice = Finding(status=Status.WARNING, message=error.message, fix=error.suggestion)
+        return [*found, advice]
+    free = shutil.disk_usage(ctx.toolkit.root).free
+    enough = free > _LOW_DISK_BYTES
+    room = Finding(
+        status=Status.OK if enough else Status.CRITICAL,
+        message=f"{ctx.toolkit.root}: {free / 1024**3:.1f} GiB free",
+        fix="" if enough else "Free some space; the database needs it.",
     )
-    return yield_
+    return [*found, room]
 
 
 async def configuration(ctx: Context) -> Iterable[Finding]:
@@ -131,7 +148,9 @@ async def plugins(ctx: Context) -> Iterable[Finding]:
         )
         for one in registry.failures.values()
     ]
-    found.append(Finding(status=Status.OK, message=f"{len(registry.active()) - 1} in use"))
+    unsaid = ", as --safe-mode says; what they check is not checked" if registry.safe_mode else ""
+    used = f"{len(registry.active()) - 1} in use{unsaid}"
+    found.append(Finding(status=Status.OK, message=used))
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the kernel offers: set up, look at itself, plugins and their authors, credentials."""
+"""What the kernel offers: set up, look at itself, plugins, credentials."""
 
 from collections.abc import Iterable
 
@@ -44,18 +44,6 @@ def msp_tools() -> Iterable[Tool]:
     yield _tool("plugin.enable", "plugins:enable", "Use a plugin again.", Effect.CHANGE)
     yield _tool("plugin.disable", "plugins:disable", "Stop using a plugin.", Effect.CHANGE)
     yield _tool(
-        "plugin.new", "authoring:new", "Write a new plugin.", Effect.RECORD,
-        example="msp-toolkit plugin new check acme-uptime",
-    )  # fmt: skip
-    yield _tool(
-        "plugin.update", "authoring:update", "Bring a plugin up to its template.", Effect.RECORD,
-        example="msp-toolkit plugin update acme-uptime",
-    )  # fmt: skip
-    yield _tool(
-        "plugin.verify", "verification:verify", "Hold a plugin against the cases of its kinds.", Effect.READ,
-        example="msp-toolkit plugin verify check-disk",
-    )  # fmt: skip
-    yield _tool(
         "credential.set", "credentials:set_credential", "Store a secret.", Effect.CHANGE,
         example="msp-toolkit credential set rmm api_key",
     )  # fmt: skip
@@ -88,5 +76,4 @@ def msp_doctor_checks() -> Iterable[DoctorCheck]:
         id="configuration", title="Configuration", run="msp_core.builtin.doctor:configuration"
     )
     yield DoctorCheck(id="plugins", title="Plugins", run="msp_core.builtin.doctor:plugins")
-    yield DoctorCheck(id="packages", title="Packages", run="msp_core.builtin.packages:packages")
     yield DoctorCheck(id="credentials", title="Adapters", run="msp_core.builtin.doctor:adapters")

@@ -142,7 +142,7 @@ async def test_doctor_names_a_plugin_that_failed(tmp_path: Path) -> None:
     found = await findings(tmp_path, plugins={"gone": "no_such_module_anywhere.plugin"})
     bad = [one for one in found["Plugins"] if one.status is Status.CRITICAL]
     assert ["no_such_module_anywhere" in one.message for one in bad] == [True]
-    assert bad[0].message.startswith("gone (msp-core ")
+    assert bad[0].message.startswith("gone (gone ")
     assert bad[0].fix
     assert found["Plugins"][-1].message == "0 in use"
 

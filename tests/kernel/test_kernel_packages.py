@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from msp_core.builtin.packages import slow, stale, unmet
+from msp_core.testing.packages import slow, stale, unmet
 from msp_core.discovery import discover
 from msp_core.testing import run_cli
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from msp_core.builtin import authoring, template
-from msp_core.testing import Done, isolated, run_cli
+from msp_core.testing import Done, authoring, isolated, run_cli, template_tags
 
 LATER = "\nMade from a later template.\n"
 
@@ -70,7 +69,7 @@ def test_copier_updates_from_a_tagged_copy(tmp_path: Path) -> None:
     from copier import run_copy, run_update
 
     kept = tmp_path / "kept"
-    shutil.copytree(template.SOURCE, kept)
+    shutil.copytree(template_tags.SOURCE, kept)
     committed(kept)
     git(kept, "tag", "v1.0.0")
     plugin = tmp_path / "acme-thing"
@@ -101,9 +100,9 @@ def made(tmp_path: Path) -> Path:
 @pytest.fixture
 def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A later version of the toolkit with a changed template."""
-    source = changed_template(template.SOURCE, tmp_path / "later")
-    monkeypatch.setattr(template, "SOURCE", source)
-    monkeypatch.setattr(template, "__version__", "0.9.0")
+    source = changed_template(template_tags.SOURCE, tmp_path / "later")
+    monkeypatch.setattr(template_tags, "SOURCE", source)
+    monkeypatch.setattr(template_tags, "__version__", "0.9.0")
 
 
 def _home(tmp_path: Path) -> dict[str, str]:
@@ -118,8 +117,8 @@ def update(plugin: Path, *words: str) -> Done:
 def test_a_new_plugin_says_where_it_comes_from(made: Path) -> None:
     """The answers name the version, and a place that is nobody's home."""
     noted = (made / ".copier-answers.yml").read_text()
-    assert f"_commit: v{template.__version__}\n" in noted
-    assert f"_src_path: {template.PLACE}\n" in noted
+    assert f"_commit: v{template_tags.__version__}\n" in noted
+    assert f"_src_path: {template_tags.PLACE}\n" in noted
 
 
 def test_a_new_plugin_gets_what_is_new(made: Path, later: None) -> None:
@@ -136,7 +135,7 @@ def test_copier_itself_updates_a_new_plugin(made: Path, later: None) -> None:
     """What `plugin new` leaves is enough for copier once the later template is noted."""
     from copier import run_update
 
-    template.note_template()
+    template_tags.note_template()
     run_update(made, defaults=True, overwrite=True, quiet=True)
     assert_merged(made)
 
@@ -146,7 +145,7 @@ def test_what_both_changed_is_left_to_the_author(made: Path, later: None) -> Non
     readme = made / "README.md"
     readme.write_text(readme.read_text().replace("From here on a warning", "Mine"))
     committed(made)
-    theirs = template.SOURCE / "template" / "README.md.jinja"
+    theirs = template_tags.SOURCE / "template" / "README.md.jinja"
     theirs.write_text(theirs.read_text().replace("From here on a warning", "Theirs"))
     done = update(made)
     assert done.code == 1
@@ -173,7 +172,7 @@ def test_uncommitted_work_is_not_risked(made: Path, later: None) -> None:
 
 def test_a_template_nobody_has_here_names_the_way_to_it(made: Path, later: None) -> None:
     """On another machine the older version has to note its template first."""
-    shutil.rmtree(Path(template.PLACE).expanduser())
+    shutil.rmtree(Path(template_tags.PLACE).expanduser())
     done = update(made)
     assert done.code == 1
     assert (
@@ -210,8 +209,8 @@ def test_a_template_that_changed_within_a_version_is_noted_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever works on the template itself renders what is there now."""
-    before = template.note_template()
-    monkeypatch.setattr(template, "SOURCE", changed_template(template.SOURCE, tmp_path / "later"))
-    assert template.note_template() == before
-    place = Path(template.PLACE).expanduser()
+    before = template_tags.note_template()
+    monkeypatch.setattr(template_tags, "SOURCE", changed_template(template_tags.SOURCE, tmp_path / "later"))
+    assert template_tags.note_template() == before
+    place = Path(template_tags.PLACE).expanduser()
     assert "template/NEWS.md.jinja" in git(place, "ls-tree", "-r", "--name-only", str(before))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from msp_core import __version__, v1
-from msp_core.builtin.packages import unmet
+from msp_core.testing.packages import unmet
 from msp_core.discovery import discover
 from msp_core.records import Tool
 from msp_core.registry import Registry

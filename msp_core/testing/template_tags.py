@@ -13,7 +13,7 @@ from pathlib import Path
 from msp_core import __version__
 from msp_core.v1 import SystemFailure
 
-SOURCE = Path(__file__).parents[1] / "testing" / "template"
+SOURCE = Path(__file__).parent / "template"
 PLACE = "~/.local/share/msp-toolkit/plugin-template"
 """As it stands in `.copier-answers.yml`: it names nobody's home."""
 ANSWERS = ".copier-answers.yml"

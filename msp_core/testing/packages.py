@@ -51,7 +51,7 @@ async def packages(ctx: Context) -> Iterable[Finding]:
     used = [registry.candidates[id] for id in registry.active() if id != BUILTIN]
     found = [
         *await asyncio.to_thread(lambda: list(slow(used))),
-        *unmet([*used, registry.candidates[BUILTIN]]),
+        *unmet(used),
         *stale(search_path()),
     ]
     return found or [Finding(status=Status.OK, message=f"{len(used)} fit together")]

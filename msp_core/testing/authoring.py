@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 import attrs
 
-from msp_core.builtin.template import ANSWERS, PLACE, SOURCE, note_template, tags
+from msp_core.testing.template_tags import ANSWERS, PLACE, SOURCE, note_template, tags
 from msp_core.discovery import discover, slug
 from msp_core.v1 import (
     Conflict,
@@ -157,6 +157,9 @@ async def update(
     """Bring what changed in the template into a plugin made from it; what its author wrote stays."""
     require_kit()
     folder = (folder or Path.cwd()).resolve()
+    if not folder.is_dir():
+        message = f"There is no folder {folder}."
+        raise NotFound(message, suggestion="Name the folder of the plugin's source, not its id.")
     before, after = _noted(folder), note_template()
     if after is None:
         raise NotSupported("There is no git on this machine.", suggestion="Install git.")
