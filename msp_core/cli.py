@@ -39,7 +39,6 @@ class Session:
         self.verbose = verbose
         self.overrides: dict[str, Any] = {}
         self.words: Sequence[str] = ()
-        self._toolkit: Toolkit | None = None
         self._tree: Mapping[str, Any] | None = None
         self._index: Index | None = None
         self._found: tuple[Config, Registry] | None = None
@@ -89,16 +88,6 @@ class Session:
             return None
         return unknown(error, self.words, self._found[1] if self._found else None)
 
-    def toolkit(self, *, checked: bool = True) -> "Toolkit":
-        """Open the toolkit; with `checked`, nothing starts on a wrong configuration."""
-        from msp_core.toolkit import Toolkit
-
-        if self._toolkit is None:
-            self._toolkit = Toolkit(*self._opened())
-        if checked and not self.safe_mode:
-            self._check(self._toolkit)
-        return self._toolkit
-
     def _check(self, toolkit: "Toolkit") -> None:
         """Check the configuration, unless the same one was right before with the same plugins."""
         from msp_core.terminal import warn
@@ -113,14 +102,15 @@ class Session:
             write_index(config.path, index._replace(checked=config.digest))
 
     def command(self, name: str) -> TyperCommand:
-        """Load the command of a tool. Tools that mend a configuration also run on a wrong one."""
+        """Load the command of a tool; but for those that mend one, nothing starts on a wrong configuration."""
         from msp_core.commands import command
+        from msp_core.toolkit import Toolkit
 
-        toolkit = self.toolkit(checked=name.partition(".")[0] not in _REPAIRS)
-        return command(toolkit, toolkit.tool(name))
-
-
-_REPAIRS = frozenset({"init", "doctor", "config", "plugin"})
+        toolkit = Toolkit(*self._opened())
+        tool = toolkit.tool(name)
+        if not (tool.repairs or self.safe_mode):
+            self._check(toolkit)
+        return command(toolkit, tool)
 
 
 def _report_failure(failure: Any) -> None:

@@ -33,8 +33,6 @@ from msp_core.structure import plain
 from msp_core.toolkit import Toolkit
 
 INTERRUPTED = 130
-_ALWAYS = ("plugin.disable", "plugin.enable")
-"""Tools that work whatever is broken; `--safe-mode` would do the same, if people knew of it."""
 _BROKEN = (PluginError, StoreError, SystemFailure, UnknownPlugin)
 _METAVARS: dict[Any, str] = {
     int: "INTEGER", float: "NUMBER", datetime: "TIME", timedelta: "DURATION", Path: "PATH",
@@ -222,12 +220,15 @@ class Run:
     def _result(
         self, arguments: Mapping[str, Any], values: Mapping[str, Any], bar: terminal.ProgressBar
     ) -> Any:
-        """Call the tool; where a plugin broke what every change needs, taking it out works without that."""
+        """Call the tool; one that repairs also works without what every change needs, where a plugin broke that.
+
+        `--safe-mode` would do the same, if people knew of it. There the kernel's own tools are alone.
+        """
         try:
             return asyncio.run(self._call(arguments, values, bar))
         except MspError as error:
             broken = isinstance(error, _BROKEN) or "access" in self.toolkit.registry.failures
-            if self.tool.name not in _ALWAYS or not broken:
+            if not (self.tool.repairs and broken):
                 raise
             alone = attrs.evolve(
                 self, toolkit=Toolkit(self.toolkit.config, Registry(safe_mode=True))

@@ -54,10 +54,13 @@ class PluginFailure(Data):
 
 def slug(distribution: str) -> str:
     """Return the plugin id that a distribution may use: its normalised name without a leading `msp-`."""
-    normal = "-".join(
+    return _normal(distribution).removeprefix("msp-") or _normal(distribution)
+
+
+def _normal(distribution: str) -> str:
+    return "-".join(
         filter(None, distribution.lower().replace("_", "-").replace(".", "-").split("-"))
     )
-    return normal.removeprefix("msp-") or normal
 
 
 def discover(
@@ -66,8 +69,8 @@ def discover(
     """Read the entry points of every installed distribution; return the plugins, and what was set aside and why.
 
     `allow` limits plugins to these distributions (servers), next to the kernel's own. Two distributions with one id:
-    the kernel's stays, else the one whose name is the id. Costs one look into each distribution's folder; reads the
-    metadata of plugins only, and nothing in archives.
+    the kernel's stays, else `msp-` and the id. Costs one look into each distribution's folder; reads the metadata of
+    plugins only, and nothing in archives.
     """
     found: list[Candidate] = []
     newer: dict[str, str] = {}
@@ -79,9 +82,9 @@ def discover(
         text = _read(folder, "METADATA") or _read(folder, "PKG-INFO")
         metadata = _headers(text)
         name = metadata.get("Name", "")
-        if slug(name) in seen:
+        if _normal(name) in seen:
             continue  # an earlier place on the path wins, as it does for imports
-        seen.add(slug(name))
+        seen.add(_normal(name))
         newer[name] = _newer_kernel(text)
         found.extend(
             Candidate(
@@ -162,19 +165,19 @@ def _release(version: str) -> list[int]:
 
 
 def _settle(
-    found: Sequence[Candidate], allow: Sequence[str] | None, newer: Mapping[str, str]
+    found: Iterable[Candidate], allow: Sequence[str] | None, newer: Mapping[str, str]
 ) -> tuple[tuple[Candidate, ...], tuple[PluginFailure, ...]]:
-    kept = [one for one in found if one.distribution == KERNEL]
-    taken = {one.id for one in kept}
+    kept: dict[str, Candidate] = {}
     failures: list[PluginFailure] = []
     allowed = None if allow is None else {slug(name) for name in allow}
-    others = (one for one in found if one.distribution != KERNEL)
-    for candidate in sorted(others, key=lambda one: (one.id, one.distribution)):
-        if candidate.id in taken:
+    for candidate in sorted(found, key=_precedence):
+        if candidate.distribution == KERNEL:
+            kept[candidate.id] = candidate
+        elif candidate.id in kept:
             failures.append(
                 _refusal(
                     candidate,
-                    f"its id {candidate.id!r} is the kernel's own",
+                    f"{kept[candidate.id].distribution} brings a plugin {candidate.id!r} already",
                     "Rename the distribution and its entry point.",
                 )
             )
@@ -204,8 +207,13 @@ def _settle(
                 )
             )
         else:
-            kept.append(candidate)
-    return tuple(kept), tuple(failures)
+            kept[candidate.id] = candidate
+    return tuple(kept.values()), tuple(failures)
+
+
+def _precedence(one: Candidate) -> tuple[str, bool, bool, str]:
+    plain = not _normal(one.distribution).startswith("msp-")
+    return one.id, one.distribution != KERNEL, plain, one.distribution
 
 
 def _refusal(candidate: Candidate, reason: str, fix: str, stage: str = "discover") -> PluginFailure:

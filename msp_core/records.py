@@ -7,14 +7,11 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import field, frozen, validators
 
 from msp_core.data import Data
-
-if TYPE_CHECKING:
-    pass
 
 _REF = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
 _ID = r"[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*"
@@ -113,6 +110,8 @@ class Tool(Data):
     `run` names `async def run(ctx: Context, ...)`; its signature, types and docstring make the command line, the
     schemas and the workflow step. `name` is `group.verb`. A missing effect counts as DESTROY.
     `cli` overrides the command path (`"device exec"`); `mcp` overrides the MCP name; `example` is one command line.
+    `repairs` says that people mend an installation with it: as a command it also runs on a wrong configuration, and one
+    of the kernel's where the access control that a change asks is broken.
     """
 
     name: str = field(validator=is_id)
@@ -125,6 +124,7 @@ class Tool(Data):
     aliases: tuple[str, ...] = ()
     example: str = ""
     timeout: timedelta | None = None
+    repairs: bool = False
 
     @property
     def id(self) -> str:

@@ -67,11 +67,7 @@ class Registry:
             version=__version__,
             summary="The kernel's own commands.",
         )
-        # One that claims another's id must not be taken for it.
-        self.failures: dict[str, PluginFailure] = {
-            one.distribution if one.plugin in self.candidates else one.plugin: one
-            for one in failures
-        }
+        self.failures = {self._name_of(one): one for one in failures}
         self._index = {entry.id: entry for entry in index.entries} if index else {}
         self._report = report
         self._plugins = _Hooks(hookspecs.PROJECT)
@@ -90,6 +86,12 @@ class Registry:
         self.candidates[id] = Candidate(id=id, module=module, distribution=id, version=__version__)
         self._extra.add(id)
         self._records.clear()
+
+    def _name_of(self, failure: PluginFailure) -> str:
+        """Name a plugin that was set aside; one that claims another's id, or is called like it, is not taken for it."""
+        one, dist = failure.plugin, failure.distribution
+        names = (one, dist, f"{dist}=={failure.version}")
+        return next(name for name in names if name not in self.candidates)
 
     def active(self) -> tuple[str, ...]:
         """Return the ids of the plugins in use, sorted."""
@@ -329,7 +331,7 @@ class Registry:
         return records
 
     def _without_clashes(self, offered: list[tuple[str, R]]) -> list[tuple[str, R]]:
-        """Of plugins that offer one id keep the kernel's, else the one it is named after, one of ours, the first by name."""
+        """Of plugins that offer one id keep the one with the best claim to it, of equal ones the first by name."""
         by_id: dict[str, list[str]] = {}
         for plugin, record in offered:
             by_id.setdefault(_record_id(record), []).append(plugin)
@@ -349,7 +351,7 @@ class Registry:
         return [(plugin, record) for plugin, record in offered if plugin not in losers]
 
     def _claim(self, plugin: str, record_id: str) -> tuple[bool, bool, bool]:
-        """Return what is smaller the better a plugin's right to an id is."""
+        """Rank a plugin that offers an id: the kernel's, one named after it, one this project publishes, any other."""
         named = record_id == plugin or record_id.split(".")[0] == plugin
         return not self.is_kernels(plugin), not named, known_plugin(plugin) is None
 

@@ -18,7 +18,6 @@ from msp_core.correlation import new_correlation_id
 from msp_core.discovery import PluginFailure
 from msp_core.errors import ConfigError, PermissionDenied, PluginError, UnknownPlugin
 from msp_core.hookspecs import record_of
-from msp_core.index import write_index
 from msp_core.invoke import invoke
 from msp_core.protocols import Actor, Guard, Progress, Scope
 from msp_core.records import Service, Settings, Surface, Tool
@@ -237,10 +236,6 @@ class Toolkit:
     ) -> Any:
         """Run a tool by name: authorised, audited, its failures MspErrors."""
         return await invoke(self.tool(tool), arguments or {}, ctx or self.context())
-
-    def save_index(self) -> None:
-        """Load every plugin and remember what they offer, so that the next start need not."""
-        write_index(self.config.path, self.registry.index())
 
     async def aclose(self) -> None:
         """Close adapters and services in reverse order of making; a failure to close is logged."""

@@ -199,7 +199,7 @@ def try_alone(wheel: Wheel, wheels: dict[str, Wheel], scratch: Path) -> str:
 
 
 def verified(wheel: Wheel, home: Path) -> str:
-    """Run `plugin verify` on a wheel that holds a plugin; give what it says. The kernel's own is no plugin by itself."""
+    """Run `plugin verify` on a wheel that holds a plugin, and not the kernel with it; give what it says."""
     if wheel.source == ROOT:
         return ""
     declared = tomllib.loads((wheel.source / "pyproject.toml").read_text(encoding="utf-8"))

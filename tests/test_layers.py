@@ -162,9 +162,7 @@ def test_the_kernel_knows_no_plugin(house: Path) -> None:
         ("testing/authoring.py", "import msp_core.registry, msp_core.testing.kinds\n", None),
     ],
 )
-def test_the_kit_stands_on_the_kernel(
-    house: Path, name: str, text: str, rule: str | None
-) -> None:
+def test_the_kit_stands_on_the_kernel(house: Path, name: str, text: str, rule: str | None) -> None:
     """The kernel names nothing of the kit, which is a plugin like others and uses the kernel as it likes."""
     (house / "msp_core" / "testing").mkdir()
     (house / "msp_core" / name).write_text(text)

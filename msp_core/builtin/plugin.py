@@ -7,7 +7,9 @@ from msp_core.v1 import DoctorCheck, Effect, Surface, Tool, hookimpl
 _PEOPLE = frozenset({Surface.CLI, Surface.PYTHON})
 
 
-def _tool(name: str, run: str, summary: str, effect: Effect, example: str = "") -> Tool:
+def _tool(
+    name: str, run: str, summary: str, effect: Effect, *, example: str = "", repairs: bool = False
+) -> Tool:
     return Tool(
         name=name,
         run=f"msp_core.builtin.{run}",
@@ -15,34 +17,32 @@ def _tool(name: str, run: str, summary: str, effect: Effect, example: str = "") 
         effect=effect,
         surfaces=_PEOPLE,
         example=example,
+        repairs=repairs,
     )
 
 
 @hookimpl
 def msp_tools() -> Iterable[Tool]:
-    yield _tool(
-        "init", "setup:init", "Create a workspace: configuration and folders.", Effect.RECORD
-    )
-    yield _tool(
-        "doctor", "doctor:doctor", "Look for what is broken, and say how to mend it.", Effect.READ
-    )
-    yield _tool("config.check", "configuration:check", "Check the configuration.", Effect.READ)
-    yield _tool(
-        "config.show",
-        "configuration:show",
-        "Show every option in use and where it comes from.",
-        Effect.READ,
-    )
-    yield _tool(
-        "config.schema",
-        "configuration:schema",
-        "Print the JSON Schema of the configuration.",
-        Effect.READ,
-    )
-    yield _tool("plugin.list", "plugins:list_plugins", "List installed plugins.", Effect.READ)
-    yield _tool("plugin.show", "plugins:show", "Show what one plugin offers.", Effect.READ)
-    yield _tool("plugin.enable", "plugins:enable", "Use a plugin again.", Effect.CHANGE)
-    yield _tool("plugin.disable", "plugins:disable", "Stop using a plugin.", Effect.CHANGE)
+    yield from _repairs()
+    yield from _credentials()
+
+
+def _repairs() -> Iterable[Tool]:
+    for name, run, summary, effect in (
+        ("init", "setup:init", "Create a workspace: configuration and folders.", Effect.RECORD),
+        ("doctor", "doctor:doctor", "Look for what is broken, and say how to mend it.", Effect.READ),
+        ("config.check", "configuration:check", "Check the configuration.", Effect.READ),
+        ("config.show", "configuration:show", "Show every option in use and where it comes from.", Effect.READ),
+        ("config.schema", "configuration:schema", "Print the JSON Schema of the configuration.", Effect.READ),
+        ("plugin.list", "plugins:list_plugins", "List installed plugins.", Effect.READ),
+        ("plugin.show", "plugins:show", "Show what one plugin offers.", Effect.READ),
+        ("plugin.enable", "plugins:enable", "Use a plugin again.", Effect.CHANGE),
+        ("plugin.disable", "plugins:disable", "Stop using a plugin.", Effect.CHANGE),
+    ):  # fmt: skip
+        yield _tool(name, run, summary, effect, repairs=True)
+
+
+def _credentials() -> Iterable[Tool]:
     yield _tool(
         "credential.set", "credentials:set_credential", "Store a secret.", Effect.CHANGE,
         example="msp-toolkit credential set rmm api_key",

@@ -10,8 +10,8 @@ from typing import Annotated, ClassVar
 
 import attrs
 
-from msp_core.testing.template_tags import ANSWERS, PLACE, SOURCE, note_template, tags
 from msp_core.discovery import discover, slug
+from msp_core.testing.template_tags import ANSWERS, PLACE, SOURCE, note_template, tags
 from msp_core.v1 import (
     Conflict,
     Context,

@@ -15,6 +15,7 @@ def msp_tools() -> Iterable[Tool]:
         summary="Write a new plugin.",
         effect=Effect.RECORD,
         surfaces=_PEOPLE,
+        repairs=True,
         example="msp-toolkit plugin new check acme-uptime",
     )
     yield Tool(
@@ -23,6 +24,7 @@ def msp_tools() -> Iterable[Tool]:
         summary="Bring a plugin up to its template.",
         effect=Effect.RECORD,
         surfaces=_PEOPLE,
+        repairs=True,
         example="msp-toolkit plugin update acme-uptime",
     )
     yield Tool(
@@ -31,6 +33,7 @@ def msp_tools() -> Iterable[Tool]:
         summary="Hold a plugin against the cases of its kinds.",
         effect=Effect.READ,
         surfaces=_PEOPLE,
+        repairs=True,
         example="msp-toolkit plugin verify check-disk",
     )
 

@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 
 import attrs
 
-from msp_core.testing.authoring import require_kit
 from msp_core.hookspecs import HOOKS, record_of
+from msp_core.testing.authoring import require_kit
 from msp_core.v1 import (
     Adapter,
     Check,
@@ -105,7 +105,9 @@ def _cases(id: str) -> tuple[str, tuple[str, ...], list[Case]]:
 
     registry = registry_for(id)
     if registry.is_kernels(id):
-        message = f"{id!r} comes with the kernel, and the cases are for plugins that come by themselves."
+        message = (
+            f"{id!r} comes with the kernel, and the cases are for plugins that come by themselves."
+        )
         raise NotSupported(message, suggestion="Name another; see: msp-toolkit plugin list")
     registry.load_all()
     offered: dict[type[Any], list[Any]] = {}

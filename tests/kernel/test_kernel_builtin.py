@@ -137,6 +137,34 @@ async def test_doctor_asks_every_check_and_survives_each(tmp_path: Path) -> None
 
 
 @pytest.mark.anyio
+async def test_doctor_says_once_what_several_checks_say_alike(tmp_path: Path) -> None:
+    """One thing to mend is one row, with every check that found it and the worst of what they say."""
+    plugin = types.ModuleType("kernel_builtin_alike")
+    code = """
+from msp_core.v1 import ConfigError, DoctorCheck, Finding, Status, hookimpl
+
+@hookimpl
+def msp_doctor_checks():
+    for name in ("one", "two", "three"):
+        yield DoctorCheck(id=name, title=name.title(), run=f"kernel_builtin_alike:{name}")
+
+async def one(ctx):
+    return [Finding(status=Status.UNKNOWN, message="It is away.", fix="Start it.")] * 2
+
+async def two(ctx):
+    raise ConfigError("It is away.", suggestion="Start it.")
+
+async def three(ctx):
+    return [Finding(status=Status.WARNING, message="It is away.", fix="Look at it.")]
+"""
+    exec(code, plugin.__dict__)
+    found = await findings(tmp_path, plugins={"alike": plugin})
+    assert [one.status for one in found["One, Two"]] == [Status.CRITICAL]
+    assert [one.fix for one in found["Three"]] == ["Look at it."]
+    assert found["text"][0].startswith("2 of ")
+
+
+@pytest.mark.anyio
 async def test_doctor_names_a_plugin_that_failed(tmp_path: Path) -> None:
     """With stage, reason and fix."""
     found = await findings(tmp_path, plugins={"gone": "no_such_module_anywhere.plugin"})

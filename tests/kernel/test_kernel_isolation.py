@@ -140,6 +140,25 @@ def test_an_id_must_follow_from_the_distribution(site: Path) -> None:
     assert "good.hello" in {tool.name for tool in registry.records(Tool)}
 
 
+def test_a_bare_name_does_not_stand_in_for_ours(site: Path) -> None:
+    """Of `good` and `msp-good` the second stays, wherever they lie, and whatever else `good` claims."""
+    first = site / "first"
+    install(first, "good", "raise RuntimeError('imported')", distribution="good")
+    (first / "good-1.0.dist-info" / "entry_points.txt").write_text(
+        "[msp_toolkit.plugins]\ngood = good.plugin\nother = good.plugin\n"
+    )
+    install(site, "other", GOOD_TOOL)
+    candidates, failures = discover(path=[str(first), str(site)])
+    registry = Registry(candidates, failures=failures)
+    registry.load_all()
+    assert {one.id: one.distribution for one in candidates} == {
+        "good": "msp-good",
+        "other": "msp-other",
+    }
+    assert registry.active() == ("builtin", "good", "other")
+    assert "msp-good brings a plugin 'good' already" in {one.reason for one in failures}
+
+
 def test_nobody_knocks_out_a_plugin_of_ours_by_taking_its_ids(site: Path) -> None:
     """Whoever comes first by name and offers an id of a known plugin is the one that is left out."""
     tool = (

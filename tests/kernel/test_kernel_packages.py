@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from msp_core.testing.packages import slow, stale, unmet
 from msp_core.discovery import discover
 from msp_core.testing import run_cli
+from msp_core.testing.packages import slow, stale, unmet
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fakes import GOOD_TOOL, install, on_path

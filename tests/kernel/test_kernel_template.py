@@ -210,7 +210,9 @@ def test_a_template_that_changed_within_a_version_is_noted_anew(
 ) -> None:
     """Whoever works on the template itself renders what is there now."""
     before = template_tags.note_template()
-    monkeypatch.setattr(template_tags, "SOURCE", changed_template(template_tags.SOURCE, tmp_path / "later"))
+    monkeypatch.setattr(
+        template_tags, "SOURCE", changed_template(template_tags.SOURCE, tmp_path / "later")
+    )
     assert template_tags.note_template() == before
     place = Path(template_tags.PLACE).expanduser()
     assert "template/NEWS.md.jinja" in git(place, "ls-tree", "-r", "--name-only", str(before))

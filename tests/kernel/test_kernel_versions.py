@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from msp_core import __version__, v1
-from msp_core.testing.packages import unmet
 from msp_core.discovery import discover
 from msp_core.records import Tool
 from msp_core.registry import Registry
 from msp_core.testing import run_cli
+from msp_core.testing.packages import unmet
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fakes import GOOD_TOOL, install, on_path
