@@ -77,14 +77,7 @@ def _argument(one: Parameter, toolkit: Toolkit) -> list[Any]:
         )
     ]
     if one.param.all_flag:
-        made.append(
-            TyperOption(
-                param_decls=["--all", f"__all_{one.name}"],
-                is_flag=True,
-                default=False,
-                help="All of them.",
-            )
-        )
+        made.append(_flag("--all", f"__all_{one.name}", help="All of them."))
     return made
 
 
@@ -95,10 +88,7 @@ def _options(one: Parameter, toolkit: Toolkit) -> list[Any]:
 
 def _option(one: Parameter, spelling: Spelling, number: int, toolkit: Toolkit) -> TyperOption:
     if spelling.const is not None:
-        name = f"__const_{number}_{one.name}"
-        return TyperOption(
-            param_decls=[spelling.flag, name], is_flag=True, default=False, help=_text(one)
-        )
+        return _flag(spelling.flag, f"__const_{number}_{one.name}", help=_text(one))
     name = one.name if number == 0 else f"__other_{number}_{one.name}"
     if one.item is bool and not one.many:
         declared = (
@@ -127,6 +117,12 @@ def _text(one: Parameter) -> str:
     return f"{one.doc}  [default: {plain(default)}]".strip()
 
 
+def _flag(*declared: str, help: str, hidden: bool = False) -> TyperOption:
+    return TyperOption(
+        param_decls=list(declared), is_flag=True, default=False, help=help, hidden=hidden
+    )
+
+
 def _common(tool: Tool) -> list[TyperOption]:
     made = [
         TyperOption(
@@ -135,38 +131,16 @@ def _common(tool: Tool) -> list[TyperOption]:
             metavar="|".join(Format),
             help="Output format.  [default: table]",
         ),
-        TyperOption(
-            param_decls=["--json", "__json"],
-            is_flag=True,
-            default=False,
-            help="Short for --as json.",
-        ),
-        TyperOption(
-            param_decls=["--no-input", "__no_input"],
-            is_flag=True,
-            default=False,
-            help="Never ask; fail instead.",
-        ),
+        _flag("--json", "__json", help="Short for --as json."),
+        _flag("--no-input", "__no_input", help="Never ask; fail instead."),
     ]
     if tool.effect >= Effect.RECORD:
-        made.append(
-            TyperOption(
-                param_decls=["--dry-run", "__dry_run"],
-                is_flag=True,
-                default=False,
-                help="Show what would be done; do nothing.",
-            )
-        )
+        made.append(_flag("--dry-run", "__dry_run", help="Show what would be done; do nothing."))
     if tool.effect > Effect.READ:
+        # A script may say it wherever something is written
+        hidden = tool.effect < Effect.CHANGE
         made.append(
-            TyperOption(
-                param_decls=["--yes", "-y", "__yes"],
-                is_flag=True,
-                default=False,
-                help="Do not ask for confirmation.",
-                # A script may say it wherever something is written
-                hidden=tool.effect < Effect.CHANGE,
-            )
+            _flag("--yes", "-y", "__yes", help="Do not ask for confirmation.", hidden=hidden)
         )
     return made
 

@@ -268,18 +268,19 @@ class Config:
                 problems.append(problem)
             return None
         options = {key: value for key, value in section.items() if key != "kind"}
-        return self._built_instance(name, path, adapter, options, problems, warnings)
+        type_ = registry.load(adapter.settings)
+        return self._built_instance(name, path, adapter, type_, options, problems, warnings)
 
     def _built_instance(
         self,
         name: str,
         path: str,
         adapter: "Adapter",
+        type_: type,
         options: dict[str, Any],
         problems: list[Problem],
         warnings: list[str],
     ) -> Instance | None:
-        type_ = self._settings_class(adapter)
         if "api_key_env" in options and "api_key" not in {one.name for one in attrs.fields(type_)}:
             needed = ", ".join(one.name for one in adapter.credentials if one.required)
             warnings.append(
@@ -307,12 +308,6 @@ class Config:
             changed = {name: item for name, item in rooted.items() if item is not fields[name]}
             return attrs.evolve(value, **changed) if changed else value
         return value
-
-    def _settings_class(self, adapter: "Adapter") -> type:
-        from importlib import import_module
-
-        module, _, attribute = adapter.settings.partition(":")
-        return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
 
     def instance_path(self, name: str) -> str:
         """Return where an adapter is written: `adapters.NAME`, `rmm` or its place in `backup.providers`."""

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
@@ -171,43 +171,11 @@ def _settle(
     failures: list[PluginFailure] = []
     allowed = None if allow is None else {slug(name) for name in allow}
     for candidate in sorted(found, key=_precedence):
-        if candidate.distribution == KERNEL:
+        refusal = _refusal(candidate, kept, allowed, newer[candidate.distribution])
+        if refusal is None:
             kept[candidate.id] = candidate
-        elif candidate.id in kept:
-            failures.append(
-                _refusal(
-                    candidate,
-                    f"{kept[candidate.id].distribution} brings a plugin {candidate.id!r} already",
-                    "Rename the distribution and its entry point.",
-                )
-            )
-        elif slug(candidate.distribution) != candidate.id:
-            failures.append(
-                _refusal(
-                    candidate,
-                    f"its id {candidate.id!r} does not follow from the distribution's name",
-                    f"Name the entry point {slug(candidate.distribution)!r}, or rename the distribution.",
-                )
-            )
-        elif allowed is not None and candidate.id not in allowed:
-            failures.append(
-                _refusal(
-                    candidate,
-                    "the distribution is not in plugins.allow",
-                    f"Add {candidate.distribution!r} to plugins.allow if you trust it.",
-                    "allow",
-                )
-            )
-        elif least := newer[candidate.distribution]:
-            failures.append(
-                _refusal(
-                    candidate,
-                    f"it needs msp-core >= {least}, and this is {__version__}",
-                    f"Run: pip install 'msp-core>={least}'",
-                )
-            )
         else:
-            kept[candidate.id] = candidate
+            failures.append(refusal)
     return tuple(kept.values()), tuple(failures)
 
 
@@ -216,11 +184,31 @@ def _precedence(one: Candidate) -> tuple[str, bool, bool, str]:
     return one.id, one.distribution != KERNEL, plain, one.distribution
 
 
-def _refusal(candidate: Candidate, reason: str, fix: str, stage: str = "discover") -> PluginFailure:
+def _refusal(
+    one: Candidate, kept: Mapping[str, Candidate], allowed: Collection[str] | None, least: str
+) -> PluginFailure | None:
+    """Say why a plugin is not to be used; None where it is. `least` is the later kernel that it needs."""
+    stage = "discover"
+    if one.distribution == KERNEL:
+        return None
+    if slug(one.distribution) != one.id:
+        reason = f"its id {one.id!r} does not follow from the distribution's name"
+        fix = f"Name the entry point {slug(one.distribution)!r}, or rename the distribution."
+    elif one.id in kept:
+        reason = f"{kept[one.id].distribution} brings a plugin {one.id!r} already"
+        fix = "Rename the distribution and its entry point."
+    elif allowed is not None and one.id not in allowed:
+        stage, reason = "allow", "the distribution is not in plugins.allow"
+        fix = f"Add {one.distribution!r} to plugins.allow if you trust it."
+    elif least:
+        reason = f"it needs msp-core >= {least}, and this is {__version__}"
+        fix = f"Run: pip install 'msp-core>={least}'"
+    else:
+        return None
     return PluginFailure(
-        plugin=candidate.id,
-        distribution=candidate.distribution,
-        version=candidate.version,
+        plugin=one.id,
+        distribution=one.distribution,
+        version=one.version,
         stage=stage,
         reason=reason,
         fix=fix,
