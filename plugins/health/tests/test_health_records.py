@@ -334,7 +334,7 @@ async def test_what_people_read(open_world):
     toolkit = await open_world(world, clock=Clock())
     run = await toolkit.call("health.check", {"client": "c1", "types": ["cpu"]})
     assert run.say() == (
-        "WARNING: 1 check on 1 device of 1 client in 0.0 s: 0 ok, 1 warning.\nRecorded as run 1."
+        "WARNING: 0 ok, 1 warning.\n1 check on 1 device of 1 client in 0.0 s.\nRecorded as run 1."
     )
     status = await toolkit.call("health.status", {"client": "c1"})
     assert status.say() == "WARNING: 0 ok, 1 warning."

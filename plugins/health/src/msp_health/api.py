@@ -188,11 +188,9 @@ class HealthRun:
         elif not self.concerns:
             lines.append("No problem was found in what was checked.")
         lines += [
-            (
-                f"{self.status.value.upper()}: {_count(self.planned, 'check')} on "
-                f"{_count(self.devices, 'device')} of {_count(self.clients, 'client')} "
-                f"in {seconds:.1f} s: {self.counts}."
-            )
+            f"{self.status.value.upper()}: {self.counts}.",
+            f"{_count(self.planned, 'check')} on {_count(self.devices, 'device')} of "
+            f"{_count(self.clients, 'client')} in {seconds:.1f} s.",
         ]
         troubles = dict.fromkeys((n.instance, n.problem) for n in self.sources if n.problem)
         lines += [said_by(instance, problem) for instance, problem in troubles]
