@@ -42,12 +42,14 @@ class ToolConformance(PluginConformance):
                 json.dumps(json_schema(one.type))
 
     def test_help_says_what_the_summary_says(self) -> None:
-        """`--help` works for every tool of the command line."""
+        """`--help` works for every tool of the command line, and begins with its summary."""
         for tool in self._tools():
             if Surface.CLI in tool.surfaces:
                 done = run_cli(*cli_path(tool).split(), "--help")
                 assert done.code == 0, done.err
-                assert "Usage" in done.out
+                said = "".join(done.out.split())  # lines are broken between words, and at hyphens
+                summary = "".join(tool.summary.split()).rstrip(".")
+                assert summary in said, f"{tool.name}: --help does not say {tool.summary!r}"
 
     def test_docstrings_are_for_people(self) -> None:
         """The first line of the docstring is a sentence."""
