@@ -51,3 +51,20 @@ def test_a_selection_of_somebody_is_a_run(msp: Msp, tmp_path: Path) -> None:
     out, _ = msp("health", "check", "--tag", "HIPAA", "--json", code=3)
     assert json.loads(out)["clients"] == 1
     assert runs(tmp_path) == 1
+
+
+def test_of_many_names_none_is_left_out_unsaid(msp: Msp) -> None:
+    """Who was never checked, or is left out, is named or counted."""
+    for number in range(7):
+        msp("client", "add", "--name", f"Idle {number}")
+        msp("client", "update", f"idle-{number}", "--status", "inactive")
+    out, _ = msp("health", "status", code=3)
+    assert "inactive: idle-0, idle-1, idle-2, idle-3, idle-4 and 2 more." in out
+    told = json.loads(msp("health", "check", "--all", "--json", code=3)[0])["notes"]
+    assert "Not checked, because inactive: idle-0, idle-1, idle-2, idle-3, idle-4 and 2 more." in (
+        told
+    )
+    for number in range(7):
+        msp("client", "update", f"idle-{number}", "--status", "active")
+    out, _ = msp("health", "status", code=3)
+    assert "Never checked: acme, bolt, idle-0, idle-1, idle-2 and 4 more." in out

@@ -31,6 +31,7 @@ from msp_core.v1 import (
     Tier,
     worst,
 )
+from msp_health.wording import some
 
 CHANGED = "health.changed"
 STANDING = "health.standing"
@@ -58,10 +59,8 @@ def unlisted(since: datetime) -> str:
 
 def missing_note(device_ids: Sequence[str]) -> str:
     """Say that no console lists these devices any more, and how to be done with them."""
-    names = ", ".join(device_ids[:5])
-    more = f" and {len(device_ids) - 5} more" if len(device_ids) > 5 else ""
     return (
-        f"No console lists {names}{more} any more, so nothing is known of what runs there. "
+        f"No console lists {some(device_ids)} any more, so nothing is known of what runs there. "
         f"Gone for good? msp-toolkit device forget {device_ids[0]}"
     )
 

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from msp_core.v1 import Conflict, Context, NotFound, Status, SystemFailure
 from msp_health.api import Counts
 from msp_health.tables import HealthCheckRow, HealthLease, HealthRunRow, rows_of
+from msp_health.wording import some
 from msp_store.api import Tx, fn, in_parts
 
 _FORGOTTEN = "forgotten"
@@ -171,10 +172,9 @@ def _lease(tx: Tx, client_ids: Sequence[str], run_id: int) -> None:
 
 def _conflict(busy: Mapping[str, int]) -> Conflict:
     runs = ", ".join(str(run) for run in sorted(set(busy.values())))
-    names = ", ".join(sorted(busy)[:5]) + (" and others" if len(busy) > 5 else "")
     plural = "is" if len(busy) == 1 else "are"
     return Conflict(
-        f"{names} {plural} being checked right now by run {runs}.",
+        f"{some(sorted(busy))} {plural} being checked right now by run {runs}.",
         suggestion="Wait for it to end; `health status` shows what it has recorded so far.",
         run_id=runs,
     )

@@ -51,6 +51,7 @@ from msp_health.runs import (
 )
 from msp_health.selection import Selection
 from msp_health.settings import HealthSettings
+from msp_health.wording import some
 from msp_inventory.api import Inventory
 from msp_store.api import Outbox, Store, Tx
 
@@ -125,8 +126,7 @@ class Sweep:
     def _note_inactive(self) -> None:
         idle = [c.id for c in self._selection.clients if c.status is ClientStatus.INACTIVE]
         if idle:
-            names = ", ".join(idle[:5]) + (f" and {len(idle) - 5} more" if len(idle) > 5 else "")
-            self._notes.append(f"Not checked, because inactive: {names}.")
+            self._notes.append(f"Not checked, because inactive: {some(idle)}.")
 
     def _note_missing(self, subjects: Sequence[Subject]) -> None:
         gone = [s.device.id for s in subjects if s.device.missing_since is not None]
@@ -177,9 +177,8 @@ class Sweep:
             raise
         if claim.busy:
             runs = ", ".join(str(run) for run in sorted(set(claim.busy.values())))
-            names = ", ".join(sorted(claim.busy)[:5])
-            more = f" and {len(claim.busy) - 5} more" if len(claim.busy) > 5 else ""
-            self._notes.append(f"Left out, because run {runs} is checking them now: {names}{more}.")
+            names = some(sorted(claim.busy))
+            self._notes.append(f"Left out, because run {runs} is checking them now: {names}.")
         subjects = [s for s in subjects if s.device.client_id in claim.clients]
         devices = len(subjects)
         heart = asyncio.create_task(self._beat(claim))

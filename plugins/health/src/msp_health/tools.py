@@ -30,6 +30,7 @@ from msp_health.api import (
 )
 from msp_health.selection import select_clients
 from msp_health.views import HealthStatus, History, StatusLine
+from msp_health.wording import some
 from msp_inventory.api import Inventory
 
 Checks = Annotated[
@@ -141,9 +142,9 @@ async def status(
         if s.checked_at is not None
     ]
     never = [s.client_id for s in summaries if s.checked_at is None]
-    notes = [f"Never checked: {', '.join(never[:10])}."] if never else []
+    notes = [f"Never checked: {some(never)}."] if never else []
     if idle:
-        notes.append(f"Not shown, because inactive: {', '.join(idle[:10])}.")
+        notes.append(f"Not shown, because inactive: {some(idle)}.")
     if gone := await inventory.missing(ctx, ids):
         notes.append(missing_note([device.id for device in gone]))
     return HealthStatus(lines=_worst_first(lines), counts=_sum(lines), notes=tuple(notes))
