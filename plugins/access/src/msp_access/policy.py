@@ -108,7 +108,8 @@ def tool_names(registry: Registry) -> Iterator[str]:
     for tool in registry.records(Tool):
         yield tool.name
     documents: list[McpResource | McpPrompt] = [*registry.records(McpResource)]
-    for one in documents + [*registry.records(McpPrompt)]:
+    documents += registry.records(McpPrompt)
+    for one in documents:
         yield one.tool.name
         completing = completion(one)
         if completing is not None:
