@@ -5,7 +5,6 @@ nor ends a row of them, and it never changes the hard status. An OK is believed 
 CRITICAL of a hard problem is hard at once.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from msp_core.v1 import Status
@@ -32,7 +31,6 @@ class Step(NamedTuple):
         return old is not new and any(s is not None and s.is_problem for s in (old, new))
 
 
-@lru_cache(maxsize=1024)
 def advance(before: Standing, status: Status, attempts: int) -> Step:
     """Return where a check stands after one more result, with `attempts` needed for a problem to be believed."""
     if status not in JUDGED:
