@@ -1,6 +1,5 @@
 """Cases of probes: sources that run a fixed read-only command on a client's device, for clients that allow it."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,10 +7,7 @@ import pytest
 from msp_core.checks import FactQuery, Granularity, Source
 from msp_core.facts import Missing, Observation
 from msp_core.testing.conformance.adapter import Asked, SourceConformance
-from msp_core.testing.conformance.rig import Rig
 from msp_core.testing.vendor import Reply, Request
-
-_READING = ("GET", "HEAD", "OPTIONS")
 
 
 class ProbeSourceConformance(SourceConformance):
@@ -72,7 +68,7 @@ class ProbeSourceConformance(SourceConformance):
         if asked.rig is None:
             pytest.skip("there is no console between")
         for status in (403, 500):
-            asked.rig.spoil(Reply(status=status, data={}), on=_commanding(asked.rig))
+            asked.rig.spoil(Reply(status=status, data={}), on=asked.rig.alters)
             for source in self._sources(asked):
                 answers = await self._read(asked, source, asked.targets[:2])
                 self._assert_missing(source, answers)
@@ -84,10 +80,4 @@ class ProbeSourceConformance(SourceConformance):
         assert all(one.reason for one in answers), f"{source.id} gives no reason"
 
     def _commands(self, asked: Asked) -> list[Request]:
-        if asked.rig is None:
-            return []
-        return [one for one in asked.rig.data_requests() if one.method not in _READING]
-
-
-def _commanding(rig: Rig) -> Callable[[Request], bool]:
-    return lambda request: rig.data(request) and request.method not in _READING
+        return [] if asked.rig is None else asked.rig.writes()

@@ -27,6 +27,7 @@ INSTANCE = "subject"
 PATIENCE_S = 20.0
 """How long anything may take before it counts as never ending."""
 MOST_REQUESTS = 400
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Records(logging.Handler):
@@ -78,6 +79,19 @@ class Rig:
     def data_requests(self) -> list[Request]:
         """Return what was asked so far, logins left out."""
         return [one for one in self.vendor.requests if self.data(one)]
+
+    def alters(self, request: Request) -> bool:
+        """Tell whether a request is one for data that does not only read."""
+        return self.data(request) and request.method not in _READING
+
+    def writes(self) -> list[Request]:
+        """Return what was sent so far that does not only read."""
+        return [one for one in self.vendor.requests if self.alters(one)]
+
+    def assert_only_read(self) -> None:
+        """Fail when something was sent that does not only read."""
+        sent = [f"{one.method} {one.path}" for one in self.writes()]
+        assert not sent, f"sent, and that is no reading: {', '.join(sent[:5])}"
 
     def logins(self) -> int:
         """Return how many logins came."""
