@@ -8,7 +8,7 @@ from typing import Any
 from msp_core.v1 import CheckResult, Metric, Period, Status
 from msp_health.api import ClientStatusSummary, Counts, DailySummary
 from msp_health.tables import HealthCheckRow, HealthDay, HealthRunRow, LatestStatus, rows_of
-from msp_store.api import SQL, Tx, fn, in_parts
+from msp_store.api import SQL, Tx, fn, from_micros, in_parts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MICROS = 86_400_000_000
@@ -33,7 +33,7 @@ _COLUMNS = (
 
 
 def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else _EPOCH + timedelta(microseconds=micros)
+    return None if micros is None else from_micros(micros)
 
 
 def _build(titles: Mapping[str, str]) -> Callable[[Sequence[Any]], CheckResult]:
@@ -52,7 +52,7 @@ def _build(titles: Mapping[str, str]) -> Callable[[Sequence[Any]], CheckResult]:
             check=check,
             title=titles.get(check, ""),
             run_id=str(run),
-            checked_at=_EPOCH + timedelta(microseconds=checked),
+            checked_at=from_micros(checked),
             observed_at=_moment(observed),
             source=source,
             attempt=attempt or 1,

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -17,13 +17,11 @@ from msp_health.evaluator import Outcome
 from msp_health.latest import STATUS, Key, Latest
 from msp_health.runs import Claim, forgotten_in, hold
 from msp_health.tables import HealthCheckRow, HealthRunRow, LatestStatus, rows_of
-from msp_store.api import Case, Store, Tx, in_parts
+from msp_store.api import Case, Store, Tx, in_parts, to_micros
 
 log = logging.getLogger(__name__)
 
 _WORD = {status: status.value for status in Status}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _SEQ_ROOM = 1000
 """A device that was forgotten and is back has no number to go on from; one run gives it one number. So counting on from
 its run's id times this comes after all numbers there were."""
@@ -177,14 +175,10 @@ def _step_from(attempt: int, hard_status: str | None, status: Status, attempts: 
 
 def build_batch(outcomes: Sequence[Outcome], attempts: int, run_id: int, now: datetime) -> Batch:
     """Turn outcomes into rows, counts and changes."""
-    batch, moment = Batch(), _micros(now)
+    batch, moment = Batch(), to_micros(now)
     for outcome in outcomes:
         _add(batch, outcome, attempts, run_id, moment)
     return batch
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
 
 
 def _add(batch: Batch, outcome: Outcome, attempts: int, run_id: int, now: int) -> None:
@@ -194,7 +188,7 @@ def _add(batch: Batch, outcome: Outcome, attempts: int, run_id: int, now: int) -
     message, data, metrics, source = outcome.message, outcome.data, outcome.metrics, outcome.source
     attempt, hard_status, hard, changed, problem = _step(before, status, attempts)
     word = _WORD[status]
-    observed = None if outcome.observed_at is None else _micros(outcome.observed_at)
+    observed = None if outcome.observed_at is None else to_micros(outcome.observed_at)
     batch.counts[word] = batch.counts.get(word, 0) + 1
     batch.results.append(
         (run_id, client_id, device_id, check, word, message, data, metrics, outcome.value, source,

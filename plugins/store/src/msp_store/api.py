@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from msp_store.models import Model as Model
     from msp_store.models import TextField as TextField
     from msp_store.models import UtcDateTimeField as UtcDateTimeField
+    from msp_store.models import from_micros as from_micros
+    from msp_store.models import to_micros as to_micros
 
 T = TypeVar("T")
 Dialect: TypeAlias = Literal["sqlite", "postgresql"]
@@ -80,8 +82,8 @@ class Tx(Protocol):
     def execute(self, sql: str, values: Sequence[Any] = ()) -> Any:
         """Run SQL written by hand, with `?` for each value on either database, and return the driver's cursor.
 
-        For what every call or request does: building such a query takes longer than running it. Times are stored as
-        microseconds since 1970, JSON as text.
+        For what every call or request does: building such a query takes longer than running it. Times are as they are
+        stored (`to_micros`, `from_micros`), JSON is text.
         """
         ...
 
@@ -242,7 +244,8 @@ _HOMES = {
     "msp_store.drivers": "EXCLUDED JOIN SQL Case CompositeKey IntegrityError Value fn",
     "msp_store.columns": "ColumnSpec auto blob boolean integer json real text timestamp",
     "msp_store.models": (
-        "AutoField BlobField BooleanField EnumField FloatField IntegerField JsonField Model TextField UtcDateTimeField"
+        "AutoField BlobField BooleanField EnumField FloatField IntegerField JsonField Model TextField UtcDateTimeField "
+        "from_micros to_micros"
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
