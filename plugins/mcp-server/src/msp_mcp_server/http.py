@@ -14,6 +14,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from msp_core.v1 import ConfigError, Keys, MspError, Principal, UnknownPlugin
 from msp_mcp_server.desk import Desk
+from msp_mcp_server.impatience import Impatient
 from msp_mcp_server.server import build
 from msp_mcp_server.waiting import PRINCIPAL
 
@@ -52,7 +53,7 @@ async def serve(desk: Desk, host: str, port: int, *, started: Callable[[str], No
         front,
         host=host,
         port=port,
-        http="h11",
+        http=Impatient,
         log_config=None,
         access_log=False,
         server_header=False,
