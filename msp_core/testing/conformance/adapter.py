@@ -47,11 +47,6 @@ class SourceConformance(PluginConformance):
     probes: ClassVar[bool] = False
 
     @pytest.fixture
-    def anyio_backend(self) -> str:
-        """Run the cases on asyncio, as the toolkit does."""
-        return "asyncio"
-
-    @pytest.fixture
     async def asked(self, tmp_path: Path) -> AsyncIterator[Asked]:
         """The devices to ask about."""
         backend: Any = type(self).backend

@@ -114,11 +114,6 @@ class MachineConformance(PluginConformance):
     backend: ClassVar[Callable[[], MachineBackend]]
 
     @pytest.fixture
-    def anyio_backend(self) -> str:
-        """Run the cases on asyncio, as the toolkit does."""
-        return "asyncio"
-
-    @pytest.fixture
     async def machine(self, tmp_path: Path) -> AsyncIterator[MachineRig]:
         """The adapter in front of a machine."""
         backend: Any = type(self).backend()

@@ -27,6 +27,11 @@ class PluginConformance:
 
     plugin: ClassVar[str]
 
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        """Run the cases on asyncio, as the toolkit does."""
+        return "asyncio"
+
     @pytest.fixture(autouse=True)
     def _usable(self, request: pytest.FixtureRequest) -> None:
         """Leave a plugin that cannot be used to the cases below, which say why; the others would repeat it."""

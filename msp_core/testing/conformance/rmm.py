@@ -8,6 +8,7 @@ import pytest
 
 from msp_core.adapters import Adapter
 from msp_core.testing.conformance.backend import RmmBackend
+from msp_core.testing.conformance.plugin import PluginConformance
 from msp_core.testing.conformance.rig import Rig, open_rig
 from msp_core.testing.conformance.rmm_items import ItemCases
 from msp_core.testing.conformance.rmm_lists import AlertCases, ListCases
@@ -17,23 +18,23 @@ from msp_core.testing.subject import registry_for
 
 
 class RmmAdapterConformance(
-    ListCases, AlertCases, PagingCases, LoginCases, FaultCases, ItemCases, SafetyCases
+    ListCases,
+    AlertCases,
+    PagingCases,
+    LoginCases,
+    FaultCases,
+    ItemCases,
+    SafetyCases,
+    PluginConformance,
 ):
     """What every RMM adapter must do, in front of a vendor that misbehaves.
 
     Set `plugin`, `kind` where it is not the plugin's id, and `backend`: a class that makes an `RmmBackend`.
     """
 
-    plugin: ClassVar[str]
     kind: ClassVar[str] = ""
     backend: ClassVar[Callable[[], RmmBackend]]
-    also: ClassVar[tuple[str, ...]] = ()
     pytestmark = pytest.mark.anyio
-
-    @pytest.fixture
-    def anyio_backend(self) -> str:
-        """Run the cases on asyncio, as the toolkit does."""
-        return "asyncio"
 
     @pytest.fixture
     async def rig(self, tmp_path: Path) -> AsyncIterator[Rig]:
@@ -52,5 +53,6 @@ class RmmAdapterConformance(
 
 
 def case_names() -> tuple[str, ...]:
-    """Return the names of all cases."""
-    return tuple(name for name in dir(RmmAdapterConformance) if name.startswith("test_"))
+    """Return the names of all cases, without those of every plugin."""
+    names = set(dir(RmmAdapterConformance)) - set(dir(PluginConformance))
+    return tuple(sorted(name for name in names if name.startswith("test_")))
