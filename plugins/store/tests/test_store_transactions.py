@@ -84,6 +84,17 @@ async def test_an_exception_rolls_everything_back(each_store):
     assert await store.read(names) == []
 
 
+async def test_a_rehearsal_does_all_and_keeps_nothing(each_store):
+    """What would be is returned, and neither a row nor an event stays; the next write is as ever."""
+    store = each_store()
+    assert await store.write(lambda tx: (tx.emit("a", {}), names(tx))[1], keep=False) == ["a"]
+    with pytest.raises(LookupError):
+        await store.write(lambda _tx: {}["no"], keep=False)
+    assert await store.read(names) == []
+    await store.write(lambda tx: tx.emit("b", {}))
+    assert await store.read(names) == ["b"]
+
+
 async def test_a_read_cannot_write(each_store):
     """A function given to read that writes is refused by the database, and nothing is kept."""
     store = each_store()

@@ -132,11 +132,12 @@ class Store(Protocol):
         """Which database it is."""
         ...
 
-    async def write(self, fn: "Callable[[Tx], T]", *, sync: bool = True) -> T:
+    async def write(self, fn: "Callable[[Tx], T]", *, sync: bool = True, keep: bool = True) -> T:
         """Run a whole plain function in one transaction and return what it returns, once that is durable.
 
         With `sync=False` it is committed like any other and survives the end of this process, however sudden; but the
-        disk is not waited for, so a power cut may take it with what else was written so within a second.
+        disk is not waited for, so a power cut may take it with what else was written so within a second. Without `keep`
+        all is done and then rolled back, events too: what a dry run and read-only mode do (`keep=ctx.records`).
 
         It runs in the writer thread, alone among the writers of all processes, and may be run again from the start
         when the connection broke before the commit: it must alter nothing but the database. An exception rolls

@@ -65,12 +65,14 @@ class DatabaseStore:
         """Which database it is."""
         return self.target.dialect
 
-    async def write(self, fn: Callable[[Transaction], T], *, sync: bool = True) -> T:
+    async def write(
+        self, fn: Callable[[Transaction], T], *, sync: bool = True, keep: bool = True
+    ) -> T:
         """Run a whole plain function in one durable transaction and return what it returns."""
         _refuse_nesting("write")
         if not self._ready:
             await self.open()
-        return await self.write_raw(fn, sync=sync)
+        return await self.write_raw(fn, sync=sync, keep=keep)
 
     async def read(self, fn: Callable[[Transaction], T]) -> T:
         """Run a plain function on one consistent snapshot and return what it returns."""
@@ -97,9 +99,11 @@ class DatabaseStore:
             route_thread(None)
         return await self.read_raw(fn)
 
-    async def write_raw(self, fn: Callable[[Transaction], T], *, sync: bool = True) -> T:
+    async def write_raw(
+        self, fn: Callable[[Transaction], T], *, sync: bool = True, keep: bool = True
+    ) -> T:
         """Write without looking at the migrations first."""
-        work = partial(self._run, self._writing, fn, sync=sync)
+        work = partial(self._run, self._writing, fn, sync=sync, keep=keep)
         return await _finished(self._writer.submit(work))
 
     async def read_raw(self, fn: Callable[[Transaction], T]) -> T:
@@ -178,12 +182,13 @@ class DatabaseStore:
         fn: Callable[[Transaction], T],
         *,
         sync: bool = True,
+        keep: bool = True,
     ) -> T:
         _inside.set(True)
         patience = _Patience(self._reconnect_s)
         while True:
             try:
-                result = self._once(database_of(), fn, patience, sync=sync)
+                result = self._once(database_of(), fn, patience, sync=sync, keep=keep)
             except failures.ConnectionLost:
                 if not self._connected or not patience.wait():
                     raise
@@ -197,7 +202,13 @@ class DatabaseStore:
                 return result
 
     def _once(
-        self, database: Any, fn: Callable[[Transaction], T], patience: "_Patience", *, sync: bool
+        self,
+        database: Any,
+        fn: Callable[[Transaction], T],
+        patience: "_Patience",
+        *,
+        sync: bool,
+        keep: bool,
     ) -> T:
         self._begin(database, sync=sync)
         try:
@@ -210,6 +221,9 @@ class DatabaseStore:
                 if isinstance(lost, failures.ConnectionLost):
                     raise lost from error
             raise
+        if not keep:
+            self._leave(database)
+            return result
         try:
             database.commit()
         except Exception as error:

@@ -14,12 +14,6 @@ CHUNK_ROWS = 10_000
 """Rows removed in one write, so that other writers never wait for long."""
 
 
-class _Undo(Exception):
-    def __init__(self, counts: dict[str, int]) -> None:
-        super().__init__()
-        self.counts = counts
-
-
 async def prune(
     store: DatabaseStore,
     records: Sequence[Migrations],
@@ -31,7 +25,7 @@ async def prune(
     """Return the rows removed by table; in a dry run all of it is done in one transaction and rolled back."""
     pruners: list[Prune] = [load(record.prune) for record in records if record.prune]
     if dry_run:
-        return await _rehearse(store, pruners, before)
+        return await store.write(partial(_all, pruners, before), keep=False)
     totals: dict[str, int] = {}
     for pruner in pruners:
         more = True
@@ -42,24 +36,15 @@ async def prune(
     return totals
 
 
-async def _rehearse(
-    store: DatabaseStore, pruners: Sequence[Prune], before: datetime
-) -> Mapping[str, int]:
-    def run(tx: Transaction) -> None:
-        totals: dict[str, int] = {}
-        for pruner in pruners:
-            more = True
-            while more:
-                removed = _chunk(pruner, before, tx)
-                _add(totals, removed)
-                more = any(removed.values())
-        raise _Undo(totals)
-
-    try:
-        await store.write(run)
-    except _Undo as undo:
-        return undo.counts
-    return {}
+def _all(pruners: Sequence[Prune], before: datetime, tx: Transaction) -> Mapping[str, int]:
+    totals: dict[str, int] = {}
+    for pruner in pruners:
+        more = True
+        while more:
+            removed = _chunk(pruner, before, tx)
+            _add(totals, removed)
+            more = any(removed.values())
+    return totals
 
 
 def _chunk(pruner: Prune, before: datetime, tx: Transaction) -> Mapping[str, int]:
