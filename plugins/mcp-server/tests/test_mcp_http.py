@@ -7,12 +7,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx2
+import mcp_types as types
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -144,6 +145,41 @@ async def test_a_session_answers_to_who_began_it(
         mine = await http.post(url, json=listing, headers={**session, "x-api-key": ours})
         assert mine.status_code == 200
         assert "client_list" in mine.text
+
+
+@pytest.mark.slow
+async def test_a_revoked_key_hears_nothing_more(
+    workspace: Path, serve: Callable[..., str], era: str
+) -> None:
+    """What it subscribed to while it was good is not read for it any more."""
+    config = workspace / "msp-toolkit.toml"
+    config.write_text(config.read_text() + "\n[mcp]\nwatch_seconds = 0.2\n")
+    url, uri = serve(), "msp://clients/acme-corp"
+    ours = key(workspace, "ours")
+    heard: list[str] = []
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, types.ResourceUpdatedNotification):
+            heard.append(str(message.params.uri))
+
+    async def note(text: str) -> None:
+        words = ["client", "update", "acme-corp", "--notes", text]
+        await anyio.run_process([*PROGRAM, *words], cwd=workspace)
+        await anyio.sleep(1)
+
+    http = httpx2.AsyncClient(headers={"authorization": f"Bearer {ours}"}, timeout=30)
+    front = streamable_http_client(url, http_client=http)
+    async with Client(front, mode=era, message_handler=hear) as client, AsyncExitStack() as stack:
+        if era == "legacy":
+            await client.subscribe_resource(uri)
+        else:
+            await stack.enter_async_context(client.listen(resource_subscriptions=[uri]))
+        await note("one")
+        assert set(heard) == {uri}
+        heard.clear()
+        await anyio.run_process([*PROGRAM, "key", "revoke", "ours"], cwd=workspace)
+        await note("two")
+        assert heard == []
 
 
 @pytest.mark.slow

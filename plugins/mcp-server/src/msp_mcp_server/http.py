@@ -4,7 +4,7 @@ import ipaddress
 import json
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import uvicorn
@@ -16,7 +16,7 @@ from msp_core.v1 import ConfigError, Keys, MspError, Principal, UnknownPlugin
 from msp_mcp_server.desk import Desk
 from msp_mcp_server.impatience import Impatient
 from msp_mcp_server.server import build
-from msp_mcp_server.waiting import PRINCIPAL
+from msp_mcp_server.waiting import AGAIN, PRINCIPAL
 
 log = logging.getLogger(__name__)
 
@@ -104,8 +104,9 @@ class Front:
         if scope["path"] == "/healthz":
             await _plainly(send, 200, {"status": "ok"})
             return
+        again = partial(self._principal, _headers(scope))
         try:
-            principal = await self._principal(_headers(scope))
+            principal = await again()
         except MspError as error:
             log.error("keys cannot be looked up: %s", error.message)
             await _plainly(send, 503, _error(error.code, *_CLOSED))
@@ -114,7 +115,7 @@ class Front:
             challenge = (b"www-authenticate", b'Bearer realm="msp-toolkit"')
             await _plainly(send, 401, _error("AUTHENTICATION_FAILED", *_UNKNOWN), [challenge])
             return
-        scope[PRINCIPAL] = principal
+        scope[PRINCIPAL], scope[AGAIN] = principal, again
         scope["user"] = _owner(principal.actor.id)
         await self._app(scope, receive, send)
 

@@ -14,7 +14,7 @@ from msp_core.v1 import Principal
 from msp_mcp_server.desk import Desk
 from msp_mcp_server.documents import Documents
 from msp_mcp_server.talk import Request
-from msp_mcp_server.waiting import caller_of, session_of
+from msp_mcp_server.waiting import AGAIN, caller_of, session_of
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +26,13 @@ Key = tuple[str, str]
 
 @define
 class Watched:
-    """One resource, whoever watches it, what it was like, and whom to tell."""
+    """One resource, whoever watches it, what it was like, and whom to tell.
+
+    `again` finds out whether the watcher's key is still good; over stdio there is none.
+    """
 
     caller: Principal
+    again: Callable[[], Awaitable[Principal | None]] | None
     uri: str
     mark: str
     tell: Callable[[], Awaitable[None]]
@@ -54,7 +58,7 @@ class Subscriptions:
         async def tell() -> None:
             await session.send_resource_updated(uri)
 
-        await self._watch((session_of(request), uri), await caller_of(request, self._desk), tell)
+        await self._watch((session_of(request), uri), request, tell)
         return types.EmptyResult()
 
     async def unsubscribe(
@@ -73,7 +77,7 @@ class Subscriptions:
         watched: list[str] = []
         for uri in params.notifications.resource_subscriptions or ():
             try:
-                await self._watch((stream, uri), caller, self._publisher(uri))
+                await self._watch((stream, uri), request, self._publisher(uri))
                 watched.append(uri)
             except MCPError:
                 log.info("%s may not subscribe to %s", caller.actor.id, uri)
@@ -96,14 +100,14 @@ class Subscriptions:
 
         return tell
 
-    async def _watch(
-        self, key: Key, caller: Principal, tell: Callable[[], Awaitable[None]]
-    ) -> None:
+    async def _watch(self, key: Key, request: Request, tell: Callable[[], Awaitable[None]]) -> None:
+        caller = await caller_of(request, self._desk)
+        again = None if request.request is None else request.request.scope.get(AGAIN)
         mark = await self._mark(caller, key[1])
         own = [one for one, kept in self._watched.items() if kept.caller.actor == caller.actor]
         if key not in self._watched and len(own) >= MOST_WATCHED:
             del self._watched[own[0]]
-        self._watched[key] = Watched(caller, key[1], mark, tell)
+        self._watched[key] = Watched(caller, again, key[1], mark, tell)
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._look())
 
@@ -114,6 +118,9 @@ class Subscriptions:
                 if key not in self._watched:
                     continue
                 try:
+                    if one.again is not None and await one.again() is None:
+                        self._watched.pop(key, None)
+                        continue
                     mark = await self._mark(one.caller, one.uri)
                     if mark != one.mark:
                         one.mark = mark

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 PRINCIPAL = "msp.principal"
 """Where the HTTP front leaves who is calling."""
+AGAIN = "msp.again"
+"""Where it leaves what finds out once more who that is; None where the key is good no longer."""
 MOST_WAITING = 200
 MOST_WAITING_OF_ONE = 50
 """Calls of one caller that wait, so that it leaves room for the others."""
