@@ -95,7 +95,7 @@ class AccessGuard:
         plan = self._plans.get(call.correlation_id)
         if plan is not None:
             plan.require(change)
-        approved = plan is not None and plan.state == "approved"
+        approved = plan is not None and plan.approved
         lifetime = self._settings.plan_expires_after
 
         def write(tx: "Tx") -> tuple[Any, str, str]:
@@ -135,7 +135,7 @@ class AccessGuard:
 
         def write(tx: "Tx") -> "tuple[Used | None, str]":
             used = plans.use(tx, call)
-            if used and (used.state == "approved" or not needs_person):
+            if used and (used.approved or not needs_person):
                 return used, ""
             if not (needs_person or limits.plan_first):
                 return None, ""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msp_access.api import Key, NewKey
+from msp_access.ids import new_id
 from msp_access.policy import tool_names
 from msp_access.settings import Level
 from msp_access.tables import KeyTable
@@ -32,7 +33,6 @@ from msp_store.api import Store, Tx
 
 log = logging.getLogger(__name__)
 
-_LETTERS = "23456789abcdefghjkmnpqrstvwxyz"
 _PREFIX = "msp"
 _USED_EVERY = timedelta(minutes=1)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -120,7 +120,7 @@ class AccessKeys:
             raise InvalidParameters("The key would have expired already.")
         self._require_meaning(tools, clients)
         secret = secrets.token_urlsafe(32)
-        id = "".join(secrets.choice(_LETTERS) for _ in range(8))
+        id = new_id()
 
         def write(tx: Tx) -> Key:
             if any(row.name == wanted and _usable(row, tx.now) for row in KeyTable):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,12 +10,12 @@ from attrs import frozen
 
 from msp_access.api import Plan, PlanState
 from msp_access.chain import arguments_text, clean
+from msp_access.ids import new_id
 from msp_access.tables import PlanTable
 from msp_core.v1 import ApprovalRequired, Call, Change, Conflict, Data, Effect, NotFound, Planned
 from msp_store.api import Tx
 
 _LATER = "(known after apply)"
-_LETTERS = "23456789abcdefghjkmnpqrstvwxyz"  # none that are mistaken for another
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -26,6 +25,11 @@ class Used(Data):
     id: str
     state: PlanState
     targets: Sequence[Sequence[str]] | None
+
+    @property
+    def approved(self) -> bool:
+        """Whether a person said yes to it."""
+        return self.state is PlanState.APPROVED
 
     def require(self, change: Change) -> None:
         """Raise Conflict for a change that nobody was shown."""
@@ -122,7 +126,7 @@ def ask(
     for row in waiting:
         if row.targets == targets:
             return str(row.id)
-    made = "".join(secrets.choice(_LETTERS) for _ in range(8))
+    made = new_id()
     plan_id = f"{made[:4]}-{made[4:]}"
     PlanTable.insert(
         id=plan_id,
