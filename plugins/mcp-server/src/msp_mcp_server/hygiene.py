@@ -1,7 +1,7 @@
 """Text that others wrote: what could steer a reader is taken out of it, and it is named as what it is."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -92,14 +92,13 @@ def is_harmless(data: Any) -> bool:
 
 
 def _gather_names(data: Any, names: set[str]) -> None:
-    kind = type(data)
-    if kind is dict:
+    if type(data) is dict:
         names.update(data)
         data = data.values()
-    elif kind is not list:
+    elif type(data) is not list:
         return
-    for item in data:
-        if type(item) in _NESTED:
+    if not _NESTED.isdisjoint(map(type, data)):
+        for item in data:
             _gather_names(item, names)
 
 
@@ -135,25 +134,28 @@ def safe(value: Any) -> Any:
 def untrusted_fields(data: Any, schema: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of fields in the data that hold free text: no ids, no enums, no times."""
     found: dict[str, None] = {}
-    _free(data, schema, "", found)
+    _free([data], schema, "", found)
     return tuple(found)
 
 
-def _free(data: Any, schema: Mapping[str, Any], name: str, found: dict[str, None]) -> None:
-    if isinstance(data, str):
-        if name and data and name not in found and "enum" not in schema and not _is_ours(name):
-            found[name] = None
-    elif isinstance(data, list):
-        items = schema.get("items", {})
-        for item in data:
-            _free(item, items, name, found)
-    elif isinstance(data, dict):
+def _free(
+    values: Sequence[Any], schema: Mapping[str, Any], name: str, found: dict[str, None]
+) -> None:
+    """Look at all values of one place together: of a list, one column at a time."""
+    kinds = set(map(type, values))
+    free = str in kinds and name and "enum" not in schema and not _is_ours(name)
+    if free and any(value for value in values if type(value) is str):
+        found.setdefault(name)
+    if list in kinds:
+        inner = [item for value in values if type(value) is list for item in value]
+        _free(inner, schema.get("items", {}), name, found)
+    if dict in kinds:
+        objects = [value for value in values if type(value) is dict]
         known = schema.get("properties", {})
         named = "properties" in schema or not name
-        for key, item in data.items():
-            kind = type(item)
-            if kind is dict or kind is list or (kind is str and key not in found):
-                _free(item, known.get(key, {}), key if named else name, found)
+        for key in {key: None for one in objects for key in one}:
+            column = [one[key] for one in objects if key in one]
+            _free(column, known.get(key, {}), key if named else name, found)
 
 
 @lru_cache(maxsize=1024)

@@ -1,18 +1,13 @@
 """A tool's result as agents get it: compact data that fits the output schema, and a short text for people."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from enum import Enum
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
 from msp_core.v1 import (
-    Column,
-    Display,
     Format,
     Listing,
     McpResult,
@@ -28,17 +23,14 @@ from msp_mcp_server.hygiene import (
     UNTRUSTED,
     clean,
     cleaned,
-    is_harmless,
-    is_harmless_text,
     safe,
     spelled,
     untrusted_fields,
 )
 from msp_mcp_server.pages import Page
+from msp_mcp_server.rows import compact, items_of, lines_of
 
 LONGEST_TEXT = 25_000
-_TITLES = ("name", "title", "what")
-"""Columns that say what a row is, for its first line."""
 _LONGEST_LIST = 20
 """Entries of a list inside a whole; how many there are is said."""
 
@@ -70,9 +62,7 @@ def page_reply(
     one: Offered, page: Page, found: Listing[Any], notes: Sequence[str], zone: ZoneInfo
 ) -> Reply:
     """Return one page of a list."""
-    rows = [plain(row) for row in found.items]
-    harmless = is_harmless(rows)
-    items = [_row(row, page.fields, harmless=harmless) for row in rows]
+    items = items_of(found.items, page.fields)
     after = page.start + len(items)
     more = bool(items) and after < found.total
     data: dict[str, Any] = {"items": items, "total": found.total, "has_more": more}
@@ -81,7 +71,7 @@ def page_reply(
     said = [clean(note) for note in (*found.notes, *notes)]
     if said:
         data["remarks"] = said
-    lines = [_heading(one, page, found), *_lines(found.items, items, page, zone)]
+    lines = [_heading(one, page, found), *lines_of(found.items, items, page, zone)]
     if more:
         lines.append(
             f"Rows {page.start + 1} to {after} of {found.total}; more with cursor {data['next_cursor']}"
@@ -91,7 +81,7 @@ def page_reply(
 
 def whole_reply(one: Offered, result: Any, notes: Sequence[str], zone: ZoneInfo) -> Reply:
     """Return a result that is no list."""
-    data = _compact(cleaned(mask_data(plain(result))))
+    data = compact(cleaned(mask_data(plain(result))))
     if not isinstance(data, dict):
         data = {} if data is None else {"result": data}
     cut: dict[str, str] = {}
@@ -137,29 +127,6 @@ def _reply(one: Offered, data: dict[str, Any], text: str) -> Reply:
     return Reply(text=text, data=data, untrusted=untrusted)
 
 
-def _row(row: Any, fields: Sequence[str], *, harmless: bool) -> dict[str, Any]:
-    data = _compact(row if harmless else cleaned(mask_data(row)))
-    if not isinstance(data, dict):
-        data = {"value": data}
-    return {name: data[name] for name in fields if name in data} if fields else data
-
-
-_NESTED = (dict, list)
-
-
-def _compact(value: Any) -> Any:
-    """Leave out what says nothing: empty texts, empty lists, null."""
-    if isinstance(value, dict):
-        return {
-            key: kept
-            for key, item in value.items()
-            if (kept := _compact(item) if type(item) in _NESTED else item) or kept == 0
-        }
-    if isinstance(value, list):
-        return [_compact(item) for item in value]
-    return value
-
-
 def _shortened(value: Any, path: str, cut: dict[str, str]) -> Any:
     if isinstance(value, dict):
         return {
@@ -185,73 +152,3 @@ def _heading(one: Offered, page: Page, found: Listing[Any]) -> str:
     noun = group if found.total == 1 and plural == f"{group}s" else plural
     what = " ".join([*words, noun])
     return f"Found {found.total} {what}:" if found.items else f"Found {found.total} {what}."
-
-
-def _lines(
-    rows: Sequence[Any], items: Sequence[dict[str, Any]], page: Page, zone: ZoneInfo
-) -> list[str]:
-    """Tell each row to people, cleaned where that is needed."""
-    told = [_told(row, item, page, zone) for row, item in zip(rows, items, strict=True)]
-    text = "|".join([cell for cells in told for cell in cells])
-    if "\n" in text or "\t" in text or not is_harmless_text(text):
-        told = [[" ".join(clean(str(mask_data(cell))).split()) for cell in row] for row in told]
-    return [
-        "\n   - ".join([f"{number}. {first}", *rest])
-        for number, (first, *rest) in enumerate(told, page.start + 1)
-    ]
-
-
-def _told(row: Any, item: dict[str, Any], page: Page, zone: ZoneInfo) -> list[str]:
-    """Return what a row is called, and title and text of its other columns in turn."""
-    kind: Any = type(row)
-    columns = _columns(kind, page.fields)
-    if not columns:
-        return [json.dumps(item, ensure_ascii=False)]
-    cells = []
-    for format, path, title in columns:
-        value = row
-        for name in path:
-            value = value.get(name) if type(value) is dict else getattr(value, name, None)
-        if format is not None:
-            value = format(value)
-        text = value if type(value) is str else _word(value, zone)
-        if text or not title:
-            cells.append(title + text)
-    return cells
-
-
-@lru_cache(maxsize=256)
-def _columns(
-    type_: type, fields: tuple[str, ...]
-) -> tuple[tuple[Callable[[Any], Any] | None, tuple[str, ...], str], ...]:
-    """Return the columns that are told: format, path, title; the one that names the row comes first, without title."""
-    display: Display = getattr(type_, "DISPLAY", None) or Display()
-    columns = [one for one in display.columns if not fields or one.path.partition(".")[0] in fields]
-    if not columns:
-        return ()
-    name = next((one for one in columns if one.path in _TITLES), columns[0])
-    rest = [one for one in columns if one is not name]
-    return tuple(
-        (one.format, tuple(one.path.split(".")), "" if one is name else f"{_title(one)}: ")
-        for one in (name, *rest)
-    )
-
-
-def _title(column: Column) -> str:
-    return column.title or column.path.rpartition(".")[2].replace("_", " ").capitalize()
-
-
-def _word(value: Any, zone: ZoneInfo) -> str:
-    if value is None:
-        return ""
-    if type(value) is int:
-        return str(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Enum):
-        return str(value._value_)
-    if isinstance(value, datetime):
-        return value.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(_word(item, zone) for item in value)
-    return str(plain(value))
