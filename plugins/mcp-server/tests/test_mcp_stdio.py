@@ -1,5 +1,6 @@
 """The program as an agent starts it: configuration, the morning briefing, broken input, sudden ends."""
 
+import asyncio
 import json
 import os
 import random
@@ -10,13 +11,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mcp import Client, StdioServerParameters
 
 from msp_core.v1 import Toolkit
+from msp_mcp_server import stdio
 
 pytestmark = [pytest.mark.anyio]
 PROGRAM = [sys.executable, "-m", "msp_core"]
@@ -259,6 +264,66 @@ def test_a_slow_reader_loses_nothing(pipe: Callable[[], Any]) -> None:
         if len(seen) == 300:
             break
     assert seen == set(range(1, 301))
+
+
+@given(
+    st.lists(st.integers(0, 5) | st.integers(4000, 4200) | st.integers(0, 150_000), max_size=12),
+    st.randoms(),
+)
+def test_no_write_waits_for_a_reader(sizes: list[int], random: random.Random) -> None:
+    """Whatever lies in the pipe, a write asks for no more than goes at once; nothing is lost or changes places."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)  # what would have waited is cut short then
+    asked: list[tuple[int, int]] = []
+
+    def write(fd: int, data: bytes) -> int:
+        done = os.write(fd, data)
+        asked.append((len(data), done))
+        return done
+
+    def read(most: int) -> bytes:
+        with suppress(BlockingIOError):
+            return os.read(reading, most)
+        return b""
+
+    async def go() -> tuple[bytes, bytes]:
+        writer, sent, got = stdio.Writer(writing), b"", b""
+        for number, size in enumerate(sizes):
+            text = f"{number}" * size
+            sending = asyncio.ensure_future(writer.send(_Message(text)))  # type: ignore[arg-type]
+            sent += text.encode() + b"\n"
+            await asyncio.sleep(0)
+            if random.random() < 0.7:
+                got += read(random.choice([1, 100, 4096, 70_000, 1_000_000]))
+            if random.random() < 0.5:
+                sending.cancel()
+        while len(got) < len(sent):
+            await asyncio.sleep(0)
+            got += read(1_000_000)
+        await writer.aclose()
+        return sent, got
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stdio, "os", SimpleNamespace(**{**vars(os), "write": write}))
+        try:
+            sent, got = asyncio.run(go())
+        finally:
+            os.close(reading)
+            os.close(writing)
+    assert got == sent
+    assert all(length == done for length, done in asked)
+
+
+class _Message:
+    """Stands for a message of the protocol."""
+
+    def __init__(self, text: str) -> None:
+        self.message = self
+        self._text = text
+
+    def model_dump_json(self, **_: Any) -> str:
+        return self._text
 
 
 @pytest.mark.kill

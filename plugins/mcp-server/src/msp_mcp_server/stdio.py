@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import stat
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, Self
@@ -167,6 +168,7 @@ class Writer(_Stream):
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._capacity = _capacity(fd)
         self._left = bytearray()
         self._flushing: asyncio.Task[None] | None = None
         self._ready = select.poll()
@@ -201,10 +203,32 @@ class Writer(_Stream):
         done = 0
         try:
             while done < len(self._left) and self._ready.poll(0):
-                done += os.write(self._fd, self._left[done : done + _AT_ONCE])
+                empty = self._capacity > 0 and _unread(self._fd) == 0
+                room = self._capacity if empty else _AT_ONCE
+                done += os.write(self._fd, self._left[done : done + room])
         except BlockingIOError:
             pass
         except OSError as error:
             self._left.clear()
             raise anyio.BrokenResourceError from error
         del self._left[:done]
+
+
+def _capacity(fd: int) -> int:
+    """Return how many bytes an empty pipe takes without making us wait; 0 where that cannot be known."""
+    if sys.platform != "linux":
+        return 0
+    import fcntl
+
+    try:
+        return fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+    except OSError:  # a socket
+        return 0
+
+
+def _unread(fd: int) -> int:
+    """Return how many bytes nobody has read yet; on Linux the writing end of a pipe tells it too."""
+    import fcntl
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
