@@ -128,9 +128,11 @@ METHODS: dict[str, list[Ask] | str] = {
     "msp_alerts.api:Alerts.acknowledge": [lambda s, c, n: s.acknowledge(c, n["their_alert"])],
     "msp_alerts.api:Alerts.resolve": [lambda s, c, n: s.resolve(c, n["their_alert"])],
     "msp_clients.api:KnowsDevices.client_devices": [
-        lambda s, c, _: s.client_devices(c, [OURS, THEIRS])
+        lambda s, c, _: _reading(c, lambda tx: s.client_devices(tx, c, [OURS, THEIRS]))
     ],
-    "msp_clients.api:KnowsHealth.last_checks": [lambda s, c, _: s.last_checks(c, [OURS, THEIRS])],
+    "msp_clients.api:KnowsHealth.last_checks": [
+        lambda s, c, _: _reading(c, lambda tx: s.last_checks(tx, c, [OURS, THEIRS]))
+    ],
     "msp_clients.api:KnowsSettings.check_settings": "judges settings the caller brings; reads no rows",
     "msp_clients.api:Clients.create": [
         lambda s, c, _: s.create(c, name="Birchwood Dental Two", id=THEIRS)
@@ -145,6 +147,10 @@ METHODS: dict[str, list[Ask] | str] = {
     "msp_clients.api:Clients.list": [
         lambda s, c, _: s.list(c),
         lambda s, c, _: s.list(c, ids=[THEIRS], include_deleted=True),
+    ],
+    "msp_clients.api:Clients.overview": [
+        lambda s, c, _: s.overview(c, _wanted()),
+        lambda s, c, _: s.overview(c, _wanted(ids=(THEIRS,), include_deleted=True)),
     ],
     "msp_clients.api:Clients.update": [lambda s, c, _: s.update(c, THEIRS, notes="x")],
     "msp_clients.api:Clients.delete": [lambda s, c, _: s.delete(c, THEIRS)],
@@ -215,6 +221,18 @@ METHODS: dict[str, list[Ask] | str] = {
     "msp_store.api:Outbox.deliver": [lambda s, c, _: s.deliver(c)],
     "msp_store.api:Migrator.*": "changes tables, has no rows",
 }
+
+
+async def _reading(ctx: Context, fn: Callable[[Any], Any]) -> Any:
+    from msp_store.api import Store
+
+    return await (await ctx.get(Store)).read(fn)
+
+
+def _wanted(**wanted: Any) -> Any:
+    from msp_clients.api import ClientFilter
+
+    return ClientFilter(**wanted)
 
 
 def _config() -> Any:

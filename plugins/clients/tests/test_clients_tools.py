@@ -131,7 +131,7 @@ async def test_update_and_config(toolkit: Toolkit) -> None:
 
 
 class _Broken:
-    async def client_devices(self, ctx: Any, client_ids: Any) -> Any:
+    def client_devices(self, tx: Any, ctx: Any, client_ids: Any) -> Any:
         raise StoreError("the figures are gone", suggestion="Wait.")
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from msp_clients.api import KnowsHealth
+from msp_clients.api import ClientFilter, Clients
 from msp_core.v1 import Check, Conflict, Period, Status, StoreError, SystemFailure, hookimpl
 from msp_health import recorder, runs
 from msp_health.api import CheckInfo, Health
@@ -343,5 +343,5 @@ async def test_what_people_read(open_world):
     )
     history = await toolkit.call("health.history", {"client": "c1"})
     assert history.say() == "c1, last 7 days: 1 result (0 ok, 1 warning)."
-    freshness = await toolkit.get(KnowsHealth)
-    assert await freshness.last_checks(toolkit.context(), ["c1"]) == {"c1": Clock().now}
+    overview = await (await toolkit.get(Clients)).overview(toolkit.context(), ClientFilter())
+    assert overview.checked_at == {"c1": Clock().now}

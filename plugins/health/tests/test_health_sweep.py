@@ -26,6 +26,7 @@ from msp_core.v1 import (
 from msp_health import sweep as sweep_module
 from msp_health.api import Health, HealthCheckConfig
 from msp_health.testing import World, answer
+from msp_store.api import Store
 
 pytestmark = pytest.mark.anyio
 CHECKS = 2
@@ -574,13 +575,13 @@ async def test_a_scope_hides_other_clients(open_world):
     toolkit = await open_world(World.of(clients=2, devices=1))
     await toolkit.call("health.check")
     ctx = toolkit.context(scope=Scope(clients=frozenset({"c1"})))
-    health = await toolkit.get(Health)
+    health, freshness = await toolkit.get(Health), await toolkit.get(KnowsHealth)
     now = datetime.now(UTC)
     period = Period(now - timedelta(days=1), now)
     for call in (
         health.status(ctx, "c2"),
         health.statuses(ctx, ["c2"]),
-        (await toolkit.get(KnowsHealth)).last_checks(ctx, ["c2"]),
+        (await toolkit.get(Store)).read(lambda tx: freshness.last_checks(tx, ctx, ["c2"])),
         health.history(ctx, "c2", period=period),
         health.daily(ctx, "c2", period=period),
         health.results(ctx, "1", "c2"),

@@ -57,19 +57,48 @@ class DeviceFigures(Data):
 class KnowsDevices(Protocol):
     """Offered by whoever owns devices, so that a list of clients can say how many each has."""
 
-    async def client_devices(
-        self, ctx: Context, client_ids: Sequence[str]
+    def client_devices(
+        self, tx: Tx, ctx: Context, client_ids: Sequence[str]
     ) -> Mapping[str, DeviceFigures]:
-        """Return the figures of these clients; clients without devices may be left out. One query."""
+        """Inside the caller's transaction: return the figures of clients; those without devices may be left out."""
         ...
 
 
 class KnowsHealth(Protocol):
     """Offered by whoever owns health results, so that a list of clients can say how fresh they are."""
 
-    async def last_checks(self, ctx: Context, client_ids: Sequence[str]) -> Mapping[str, datetime]:
-        """Return when each client was last checked; clients never checked are left out. One query."""
+    def last_checks(
+        self, tx: Tx, ctx: Context, client_ids: Sequence[str]
+    ) -> Mapping[str, datetime]:
+        """Inside the caller's transaction: return when clients were last checked; those never checked are left out."""
         ...
+
+
+@frozen(kw_only=True)
+class ClientFilter:
+    """Which clients a list shall hold: None and empty mean all. `search` is part of a name, whatever its case."""
+
+    tier: Tier | None = None
+    status: ClientStatus | None = None
+    search: str | None = None
+    tag: str | None = None
+    ids: tuple[str, ...] | None = None
+    include_deleted: bool = False
+    limit: int | None = None
+    offset: int = 0
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class Overview(Data):
+    """Clients, and what other plugins know of each by its id; of one moment.
+
+    `devices` is None where nothing installed counts them. `notes` say what could not be had, and why.
+    """
+
+    clients: Listing[Client]
+    devices: Mapping[str, DeviceFigures] | None
+    checked_at: Mapping[str, datetime]
+    notes: tuple[str, ...]
 
 
 class KnowsSettings(Protocol):
@@ -148,7 +177,11 @@ class Clients(Protocol):
         limit: int | None = None,
         offset: int = 0,
     ) -> Listing[Client]:
-        """Return clients sorted by name. `search` finds part of a name, id or contact, whatever the case."""
+        """Return clients sorted by name; the arguments are those of ClientFilter."""
+        ...
+
+    async def overview(self, ctx: Context, wanted: ClientFilter) -> Overview:
+        """Return clients as `list` does, with their figures, read in one transaction."""
         ...
 
     async def update(

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from attrs import evolve
 
 from msp_clients import records
-from msp_clients.api import Entry, Merged, NewClient
+from msp_clients.api import ClientFilter, Entry, Merged, NewClient, Overview
+from msp_clients.listing import listing, overview
 from msp_clients.naming import checked_key
-from msp_clients.tables import ClientRow
 from msp_core.v1 import (
     Client,
     ClientStatus,
@@ -20,7 +20,7 @@ from msp_core.v1 import (
     Tier,
     Toolkit,
 )
-from msp_store.api import Store, Tx, fn
+from msp_store.api import Store, Tx
 
 T = TypeVar("T")
 
@@ -122,38 +122,21 @@ class ClientService:
         offset: int = 0,
     ) -> Listing[Client]:
         """Return clients sorted by name."""
-        if offset < 0 or (limit is not None and limit < 0):
-            raise InvalidParameters(
-                "limit and offset cannot be negative",
-                suggestion="Leave them out to see every client.",
-            )
-        scope = ctx.scope.clients
-        if ids is not None:
-            scope = frozenset(ids) if scope is None else scope.intersection(ids)
-        query = records.select(scope, include_deleted=include_deleted)
-        if tier is not None:
-            query = query.where(ClientRow.tier == tier)
-        if status is not None:
-            query = query.where(ClientRow.status == status)
-        if search:
-            query = query.where(ClientRow.folded.contains(records.folded(search.strip())))
-        if tag:
-            query = query.where(
-                # A function keeps the pattern from being written as JSON itself
-                fn.COALESCE(ClientRow.tags, "[]").contains(json.dumps(tag.strip().lower()))
-            )
+        wanted = ClientFilter(
+            tier=tier,
+            status=status,
+            search=search,
+            tag=tag,
+            ids=None if ids is None else tuple(ids),
+            include_deleted=include_deleted,
+            limit=limit,
+            offset=offset,
+        )
+        return await self._store.read(lambda tx: listing(tx, ctx.scope.clients, wanted))
 
-        def read(tx: Tx) -> Listing[Client]:
-            page = query.order_by(ClientRow.folded, ClientRow.id).offset(offset or None)
-            if limit is None:
-                items = tuple(records.clients_of(tx, page))
-            else:  # one more tells whether counting is needed
-                items = tuple(records.clients_of(tx, page.limit(limit + 1)))
-            is_end = limit is None or (0 < len(items) <= limit)
-            total = offset + len(items) if is_end and (items or not offset) else query.count()
-            return Listing(items=items[:limit], total=total)
-
-        return await self._store.read(read)
+    async def overview(self, ctx: Context, wanted: ClientFilter) -> Overview:
+        """Return clients with their figures."""
+        return await overview(self._store, ctx, wanted)
 
     async def update(
         self,
@@ -212,8 +195,7 @@ class ClientService:
         self, ctx: Context, client_ids: Sequence[str]
     ) -> Mapping[str, Mapping[str, Any]]:
         """Return the settings of many clients in one query."""
-        for client_id in client_ids:
-            ctx.require_client(client_id)
+        ctx.require_client(*client_ids)
         return await self._store.read(lambda _tx: records.read_configs(client_ids))
 
     async def set_config(self, ctx: Context, client_id: str, values: Mapping[str, Any]) -> None:

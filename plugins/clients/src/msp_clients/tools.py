@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from attrs import frozen
 
-from msp_clients.api import Clients, DeviceFigures, KnowsDevices, KnowsHealth, KnowsSettings
+from msp_clients.api import ClientFilter, Clients, DeviceFigures, KnowsSettings, Overview
 from msp_core.v1 import (
     Client,
     ClientStatus,
@@ -18,7 +18,6 @@ from msp_core.v1 import (
     Doc,
     InvalidParameters,
     Listing,
-    MspError,
     Param,
     Spelling,
     Tier,
@@ -163,9 +162,7 @@ async def list_clients(
     offset: Annotated[int, Doc("Leave out so many at the start.")] = 0,
 ) -> Listing[ClientRow]:
     """List MSP clients with optional filtering by tier, status, or name."""
-    clients = await ctx.get(Clients)
-    found = await clients.list(
-        ctx,
+    wanted = ClientFilter(
         tier=tier,
         status=status,
         search=search,
@@ -174,9 +171,7 @@ async def list_clients(
         limit=limit,
         offset=offset,
     )
-    ids = [client.id for client in found.items]
-    notes: list[str] = []
-    devices, moments = await _figures(ctx, ids, notes)
+    found = await (await ctx.get(Clients)).overview(ctx, wanted)
     rows = tuple(
         ClientRow(
             id=client.id,
@@ -185,32 +180,34 @@ async def list_clients(
             status=client.status,
             contact_email=client.contact_email,
             tags=client.tags,
-            devices=None
-            if devices is None
-            else devices.get(client.id, DeviceFigures(count=0)).count,
-            last_health_check=moments.get(client.id),
+            devices=None if found.devices is None else _figures(found, client.id).count,
+            last_health_check=found.checked_at.get(client.id),
             deleted_at=client.deleted_at,
         )
-        for client in found.items
+        for client in found.clients.items
     )
+    notes = list(found.notes)
     filtered = any((tier, status, search, tag, offset, limit == 0))
-    if not found.total and not filtered:
+    if not found.clients.total and not filtered:
         notes.append(
             "There are no clients yet: `client add --name NAME`, or `client sync --all --create`."
         )
-    return Listing(items=rows, total=found.total, notes=tuple(notes))
+    return Listing(items=rows, total=found.clients.total, notes=tuple(notes))
+
+
+def _figures(known: Overview, client_id: str) -> DeviceFigures:
+    return (known.devices or {}).get(client_id) or DeviceFigures(count=0)
 
 
 async def show_client(ctx: Context, client: ClientRef) -> ClientDetails:
     """Show one client: contact, tier, status, devices and its own settings."""
     clients = await ctx.get(Clients)
     found = await clients.get(ctx, client)
-    config = await clients.get_config(ctx, found.id)
-    notes: list[str] = []
-    devices, moments = await _figures(ctx, [found.id], notes)
-    for note in notes:
+    config = (await clients.get_configs(ctx, [found.id]))[found.id]
+    known = await clients.overview(ctx, ClientFilter(ids=(found.id,)))
+    for note in known.notes:
         ctx.warn(note)
-    figures = None if devices is None else devices.get(found.id, DeviceFigures(count=0))
+    figures = None if known.devices is None else _figures(known, found.id)
     return ClientDetails(
         id=found.id,
         name=found.name,
@@ -221,7 +218,7 @@ async def show_client(ctx: Context, client: ClientRef) -> ClientDetails:
         notes=found.notes,
         rmm_id=figures.rmm_id if figures else None,
         devices=figures.count if figures else None,
-        last_health_check=moments.get(found.id),
+        last_health_check=known.checked_at.get(found.id),
         created_at=found.created_at,
         updated_at=found.updated_at,
         deleted_at=found.deleted_at,
@@ -378,27 +375,6 @@ def _parsed(value: Any) -> Any:
 
 def _done(ctx: Context, verb: str) -> str:
     return f"Not recorded: would have {verb.lower()}" if not ctx.records else verb
-
-
-async def _figures(
-    ctx: Context, ids: Sequence[str], notes: list[str]
-) -> tuple[Mapping[str, DeviceFigures] | None, Mapping[str, datetime]]:
-    """Ask whoever knows devices and health; what cannot be had leaves a note and a gap, never a failure."""
-    devices: Mapping[str, DeviceFigures] | None = None
-    moments: Mapping[str, datetime] = {}
-    try:
-        knows_devices = await _optional(ctx, KnowsDevices)
-        if knows_devices is not None:
-            devices = await knows_devices.client_devices(ctx, ids)
-    except MspError as error:
-        notes.append(f"Numbers of devices are not known: {error.message}")
-    try:
-        knows_health = await _optional(ctx, KnowsHealth)
-        if knows_health is not None:
-            moments = await knows_health.last_checks(ctx, ids)
-    except MspError as error:
-        notes.append(f"Times of health checks are not known: {error.message}")
-    return devices, moments
 
 
 async def _optional(ctx: Context, service: type[T]) -> T | None:

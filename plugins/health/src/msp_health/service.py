@@ -155,8 +155,7 @@ class HealthService:
         self, ctx: Context, client_ids: Sequence[str]
     ) -> tuple[ClientStatusSummary, ...]:
         """Return the counts of many clients."""
-        for client_id in client_ids:
-            ctx.require_client(client_id)
+        ctx.require_client(*client_ids)
         gone = await (await ctx.get(Inventory)).missing(ctx, client_ids)
         store = await ctx.get(Store)
         return await store.read(

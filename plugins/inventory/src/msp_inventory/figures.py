@@ -8,41 +8,35 @@ from msp_core.v1 import Context, Toolkit
 from msp_inventory.default import default_rmm
 from msp_inventory.kinds import LinkKind
 from msp_inventory.tables import LinkRow
-from msp_store.api import Store, Tx, in_parts
+from msp_store.api import Tx, in_parts
 
 
 async def create(toolkit: Toolkit) -> "Figures":
-    """Build the service on the toolkit's store."""
-    return Figures(toolkit, await toolkit.get(Store))
+    """Build the service."""
+    return Figures(toolkit)
 
 
 class Figures:
     """See `msp_clients.api.KnowsDevices`."""
 
-    def __init__(self, toolkit: Toolkit, store: Store) -> None:
+    def __init__(self, toolkit: Toolkit) -> None:
         self._toolkit = toolkit
-        self._store = store
 
-    async def client_devices(
-        self, ctx: Context, client_ids: Sequence[str]
+    def client_devices(
+        self, tx: Tx, ctx: Context, client_ids: Sequence[str]
     ) -> Mapping[str, DeviceFigures]:
         """Return how many devices each client has, and its id in the default RMM."""
-        for client_id in client_ids:
-            ctx.require_client(client_id)
+        ctx.require_client(*client_ids)
         default = default_rmm(self._toolkit)
-
-        def read(tx: Tx) -> Mapping[str, DeviceFigures]:
-            counts = device_counts(tx, client_ids)
-            links = client_links(client_ids) if default else {}
-            return {
-                client_id: DeviceFigures(
-                    count=counts.get(client_id, 0),
-                    rmm_id=links[client_id].get(default) if default else None,
-                )
-                for client_id in client_ids
-            }
-
-        return await self._store.read(read)
+        counts = device_counts(tx, client_ids)
+        links = client_links(client_ids) if default else {}
+        return {
+            client_id: DeviceFigures(
+                count=counts.get(client_id, 0),
+                rmm_id=links[client_id].get(default) if default else None,
+            )
+            for client_id in client_ids
+        }
 
 
 def client_links(client_ids: Sequence[str]) -> dict[str, dict[str, str]]:

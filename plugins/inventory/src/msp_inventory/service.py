@@ -112,8 +112,7 @@ class InventoryService:
 
     async def missing(self, ctx: Context, client_ids: Sequence[str]) -> tuple[Device, ...]:
         """Return the devices of these clients that no console lists any more."""
-        for client_id in client_ids:
-            ctx.require_client(client_id)
+        ctx.require_client(*client_ids)
         return await self._store.read(lambda _tx: lookup.missing(client_ids))
 
     async def device(self, ctx: Context, ref: str, *, client_id: str | None = None) -> Device:
@@ -159,8 +158,7 @@ class InventoryService:
         self, ctx: Context, client_ids: Sequence[str]
     ) -> AsyncIterator[tuple[str, Sequence[DeviceLinks]]]:
         """Yield each client with its devices and their present links; two queries for many clients."""
-        for client_id in client_ids:
-            ctx.require_client(client_id)
+        ctx.require_client(*client_ids)
         ids = list(dict.fromkeys(client_ids))
         counts = await self._store.read(lambda tx: device_counts(tx, ids, missing=True))
         for batch in _batches(ids, counts):
@@ -174,8 +172,7 @@ class InventoryService:
         self, ctx: Context, client_ids: Sequence[str]
     ) -> Mapping[str, Mapping[str, str]]:
         """Return client id -> instance -> external id."""
-        for client_id in client_ids:
-            ctx.require_client(client_id)
+        ctx.require_client(*client_ids)
         return await self._store.read(lambda _tx: client_links(client_ids))
 
     async def client_by_link(self, ctx: Context, instance: str, external_id: str) -> str | None:
