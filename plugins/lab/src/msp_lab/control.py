@@ -102,17 +102,8 @@ class ControlApi:
     def error(self, refusal: Refusal) -> Reply:
         return reply({"error": refusal.text}, refusal.status)
 
-    def _body(self, call: Call) -> dict[str, object]:
-        try:
-            value = call.json()
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise Refusal(400, "a JSON object is required")
-        return value
-
     def _advance(self, call: Call) -> Reply:
-        body = self._body(call)
+        body = call.json_object()
         steps = {name: body.get(name, 0) for name in ("hours", "minutes", "seconds")}
         try:
             now = self._control.advance(**{k: float(str(v)) for k, v in steps.items()})
@@ -122,7 +113,7 @@ class ControlApi:
 
     def _add_fault(self, call: Call) -> Reply:
         try:
-            self._control.fault(str(self._body(call).get("fault", "")))
+            self._control.fault(str(call.json_object().get("fault", "")))
         except ValueError as error:
             raise Refusal(400, str(error)) from None
         return reply(self._control.faults.listed(), 201)

@@ -297,17 +297,8 @@ class NinjaOne:
 
     # Changes
 
-    def body(self, call: Call) -> dict[str, object]:
-        try:
-            value = call.json()
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise Refusal(400, "a JSON object is required")
-        return value
-
     def _maintain(self, call: Call) -> Reply:
-        view, wanted = self.view(call), self.body(call)
+        view, wanted = self.view(call), call.json_object()
         features = wanted.get("disabledFeatures", [])
         start, end = wanted.get("start", self.now()), wanted.get("end")
         if not isinstance(features, list) or not isinstance(start, int | float):
@@ -327,7 +318,7 @@ class NinjaOne:
         return Reply(status=204)
 
     def _control_service(self, call: Call) -> Reply:
-        view, action = self.view(call), self.body(call).get("action")
+        view, action = self.view(call), call.json_object().get("action")
         names = [str(row["name"]) for row in shapes.windows_services(view)]
         if call.params["service"] not in names:
             raise Refusal(404, "Service not found")
@@ -355,7 +346,7 @@ class NinjaOne:
         return self._link(call, organisation, self._number(call, "location"), call.params["type"])
 
     def _generate_installer(self, call: Call) -> Reply:
-        wanted = self.body(call)
+        wanted = call.json_object()
         organisation, location = wanted.get("organizationId"), wanted.get("locationId")
         if not isinstance(organisation, int) or not isinstance(location, int):
             raise Refusal(400, "organizationId and locationId are required")

@@ -124,7 +124,7 @@ class Scripts:
         )
 
     def _run(self, call: Call) -> Reply:
-        view, wanted = self._vendor.view(call), self._vendor.body(call)
+        view, wanted = self._vendor.view(call), call.json_object()
         kind = wanted.get("type")
         script = next(
             (

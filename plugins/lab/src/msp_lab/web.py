@@ -25,6 +25,16 @@ class Call:
         """Return the decoded body, None for an empty one; raises ValueError for anything else."""
         return json.loads(self.body) if self.body.strip() else None
 
+    def json_object(self) -> dict[str, object]:
+        """Return the decoded body; raise Refusal for what is no JSON object."""
+        try:
+            value = self.json()
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise Refusal(400, "a JSON object is required")
+        return value
+
 
 @attrs.define(kw_only=True)
 class Reply:
