@@ -30,14 +30,6 @@ async def create(toolkit: Toolkit) -> "ClientService":
     return ClientService(await toolkit.get(Store))
 
 
-class _RehearsedError(Exception):
-    """Carries a result out of a transaction that must not be kept."""
-
-    def __init__(self, result: Any) -> None:
-        super().__init__()
-        self.result = result
-
-
 class ClientService:
     """Clients in the store; see `msp_clients.api.Clients`."""
 
@@ -46,17 +38,7 @@ class ClientService:
 
     async def _write(self, ctx: Context, fn: Callable[[Tx], T]) -> T:
         """Write, or in a dry run and in read-only mode do the same and keep nothing."""
-        if ctx.records:
-            return await self._store.write(fn)
-
-        def rehearse(tx: Tx) -> T:
-            raise _RehearsedError(fn(tx))
-
-        try:
-            return await self._store.write(rehearse)
-        except _RehearsedError as rehearsed:
-            result: T = rehearsed.result
-            return result
+        return await self._store.write(fn, keep=ctx.records)
 
     async def create(
         self,
