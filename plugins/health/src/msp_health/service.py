@@ -1,7 +1,6 @@
 """The health service."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from attrs import evolve
@@ -29,7 +28,7 @@ from msp_health.api import (
     HealthRun,
     unlisted,
 )
-from msp_health.catalog import Catalog, CheckSpec, fact_id, load_catalog, select
+from msp_health.catalog import Catalog, CheckSpec, fact_id, load_catalog, select, unknown_check
 from msp_health.limits import (
     CHECKS_KEY,
     DEVICES,
@@ -187,11 +186,7 @@ class HealthService:
         limits = self._book(ctx, catalog).for_client(client, kept)
         for check in catalog.checks:
             for slug in ("", *config.devices):
-                found = limits.get(check, f"{client.id}/{slug}")
-                if isinstance(found, LimitsProblem):
-                    raise InvalidParameters(
-                        found.reason, suggestion="`health checks` lists limits."
-                    )
+                limits.require(check, f"{client.id}/{slug}")
         await clients.set_config(ctx, client.id, values)
         return {key: value for key, value in kept.items() if key.startswith(PREFIX)}
 
@@ -211,16 +206,11 @@ class HealthService:
         """Return the id of an installed check, or of one whose results may be left from before."""
         if word is None:
             return None
-        for record in self._toolkit.registry.records(Check):
-            if word == record.id or word in record.aliases:
-                return record.id
-        near = get_close_matches(word, list(self._known_titles()), n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise InvalidParameters(
-            f"No check of type {word!r} is installed.",
-            suggestion=f"{hint}Installed checks: {', '.join(self._known_titles()) or 'none'}.",
-            check_type=word,
-        )
+        records = self._toolkit.registry.records(Check)
+        known = {name: one.id for one in records for name in (one.id, *one.aliases)}
+        if word not in known:
+            raise unknown_check(word, known)
+        return known[word]
 
     async def _device_id(self, ctx: Context, client_id: str, device: str | None) -> str | None:
         if device is None:
