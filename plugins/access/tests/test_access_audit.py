@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from msp_access import chain
 from msp_access.api import Access, Proof
 from msp_access.tables import AuditHead, AuditTable
-from msp_core.v1 import Actor, Context, InvalidParameters, MspError, Scope, Surface, Toolkit
+from msp_core.v1 import Actor, Context, InvalidParameters, MspError, Scope, Surface, Toolkit, plain
 from msp_store.api import Store
 
 pytestmark = pytest.mark.anyio
@@ -188,8 +188,10 @@ async def test_every_tampering_is_found_and_named(toolkit: Toolkit, data: st.Dat
         ("actor", b"\xff"), ("message", 7), ("hash", b""), ("previous", b"\x00"),
     ],
 )  # fmt: skip
-async def test_a_row_of_wrong_types_is_named(toolkit: Toolkit, column: str, value: Any) -> None:
-    """What no column of ours would hold is found as an edit, and does not keep the proof from the other rows."""
+async def test_a_row_of_wrong_types_is_named(
+    toolkit: Toolkit, column: str, value: Any, tmp_path: Path
+) -> None:
+    """What no column of ours would hold is found as an edit, and keeps neither proof nor list from the other rows."""
     store = await toolkit.get(Store)
     await _fill(store, 4)
     update = f"UPDATE audit SET {column} = ? WHERE seq = 2"
@@ -200,6 +202,42 @@ async def test_a_row_of_wrong_types_is_named(toolkit: Toolkit, column: str, valu
     assert proof.rows == 4
     assert named[0].startswith("row 2 (")
     assert named[-1].startswith("row 4 (")
+    listed = await toolkit.call("audit.list", {}, ctx=person(toolkit))
+    assert [row.seq for row in listed.items] == [4, 3, 2, 1]
+    json.dumps(plain(listed), allow_nan=False)
+    for format in ("jsonl", "csv"):
+        file = tmp_path / f"trail.{format}"
+        made = await toolkit.call(
+            "audit.export", {"output": str(file), "format": format}, ctx=person(toolkit)
+        )
+        assert made.rows == 4
+        assert len(file.read_text().splitlines()) == 4 + (format == "csv")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+async def test_an_export_is_whole_or_not_there(
+    toolkit: Toolkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk in the middle is told, and leaves nothing that could be taken for a trail."""
+    await _fill(await toolkit.get(Store), 4)
+    file = tmp_path / "trail.jsonl"
+
+    opened = Path.open
+
+    def full(path: Path, *words: Any, **more: Any) -> Any:
+        if path != file:
+            return opened(path, *words, **more)
+        path.touch()
+        return opened(Path("/dev/full"), "w")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(InvalidParameters, match="No space left"):
+            await toolkit.call("audit.export", {"output": str(file)}, ctx=person(toolkit))
+    assert not file.exists()
+    assert (
+        await toolkit.call("audit.export", {"output": str(file)}, ctx=person(toolkit))
+    ).rows == 4
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from msp_access.api import AuditRow, Plan, Proof
@@ -20,6 +21,7 @@ _NEXT = "UPDATE audit_head SET seq = ?, hash = ? WHERE id = 1"
 _PAGE = 2_000
 _TARGETS = ("device", "client", "client_id")
 _LONGEST = 20_000
+_NEVER = datetime.fromtimestamp(0, UTC)
 
 
 def append(tx: Tx, values: Mapping[str, Any]) -> None:
@@ -134,9 +136,13 @@ def _client_of(call: Call) -> str | None:
 
 
 def rows(query: Any) -> Iterator[AuditRow]:
-    """Build rows from a query on the trail."""
+    """Build rows from a query on the trail; raise ValueError or a kin of it for what none of ours would be."""
     for values in query.select(*_FIELDS).tuples():
-        yield AuditRow(**dict(zip(COLUMNS, values, strict=True)))
+        row = AuditRow(**dict(zip(COLUMNS, values, strict=True)))
+        if not isfinite(row.duration_ms):
+            message = "no duration"
+            raise ValueError(message)
+        yield row
 
 
 def read_all() -> Iterator[tuple[int, AuditRow | None]]:
@@ -148,7 +154,25 @@ def read_all() -> Iterator[tuple[int, AuditRow | None]]:
 
 
 def _page(last: int) -> list[tuple[int, AuditRow | None]]:
-    query = AuditTable.select().where(AuditTable.seq > last).order_by(AuditTable.seq).limit(_PAGE)
+    return _read(
+        AuditTable.select().where(AuditTable.seq > last).order_by(AuditTable.seq).limit(_PAGE)
+    )
+
+
+def listed(query: Any) -> Iterator[AuditRow]:
+    """Yield the rows of a query; one that cannot be read is said to be so, and hides no other."""
+    for seq, row in _read(query):
+        yield row or _unreadable(seq)
+
+
+def _unreadable(seq: int) -> AuditRow:
+    values: dict[str, Any] = dict.fromkeys(COLUMNS, "")
+    message = "This row was edited and cannot be read; see: msp-toolkit audit verify"
+    given = {"seq": seq, "at": _NEVER, "event": "unreadable", "message": message}
+    return AuditRow(**{**values, **given, "duration_ms": 0.0, "client_id": None})
+
+
+def _read(query: Any) -> list[tuple[int, AuditRow | None]]:
     try:
         return [(row.seq, row) for row in rows(query)]
     except (TypeError, ValueError, OverflowError):  # somebody put what is no time, or no number

@@ -52,7 +52,7 @@ class AccessRecords:
         order = AuditTable.seq if after is not None else AuditTable.seq.desc()
 
         def read(_tx: Tx) -> Listing[AuditRow]:
-            items = tuple(chain.rows(query.order_by(order).limit(limit)))
+            items = tuple(chain.listed(query.order_by(order).limit(limit)))
             return Listing(items=items, total=len(items) if limit is None else query.count())
 
         return await self._store.read(read)

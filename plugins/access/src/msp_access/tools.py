@@ -3,11 +3,12 @@
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TextIO
 
 from attrs import asdict, frozen
 
@@ -81,6 +82,18 @@ async def list_audit(
     )
 
 
+@contextmanager
+def _new(path: Path) -> Iterator[TextIO]:
+    """Open a file that was not there; where not all of it can be written, it is not there again."""
+    with path.open("x", encoding="utf-8", newline="") as out:
+        try:
+            yield out
+            out.flush()
+        except BaseException:
+            path.unlink()
+            raise
+
+
 def _ago(ctx: Context, since: timedelta) -> datetime | None:
     try:
         return ctx.now() - since
@@ -106,7 +119,7 @@ async def export_audit(
     write = _csv if format is ExportFormat.CSV else _jsonl
     rows, seq, head = 0, 0, ""
     try:
-        with output.open("x", encoding="utf-8", newline="") as out:
+        with _new(output) as out:
             while page := (await access.audit(ctx, after=seq, limit=_PAGE)).items:
                 out.write(write(page, heading=not rows))
                 rows += len(page)
@@ -117,7 +130,8 @@ async def export_audit(
         ) from error
     except OSError as error:
         raise InvalidParameters(
-            f"{output} cannot be written: {error.strerror}", suggestion="Check the folder."
+            f"{output} cannot be written: {error.strerror}",
+            suggestion="Check the folder and the space there.",
         ) from error
     return AuditExport(path=output, rows=rows, head=head)
 
