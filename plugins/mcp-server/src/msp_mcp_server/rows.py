@@ -29,14 +29,13 @@ def items_of(rows: Sequence[Any], fields: Sequence[str]) -> list[dict[str, Any]]
     if fields:
         columns = {name: columns[name] for name in fields if name in columns}
     data = {name: _data(column) for name, column in columns.items()}
-    said = {name: column for name, column in data.items() if any(map(_says, column))}
+    said = {name: column for name, column in data.items() if any(column) or 0 in column}
     items = [dict(zip(said, values, strict=True)) for values in zip(*said.values(), strict=True)]
     if not is_harmless(said):
         return [compact(cleaned(mask_data(item))) for item in items]
-    for name in (name for name, column in said.items() if not all(column)):
-        for item in items:
-            if not _says(item[name]):
-                del item[name]
+    for name, column in said.items():
+        for number in [at for at, value in enumerate(column) if not (value or value == 0)]:
+            del items[number][name]
     return items or [{} for _ in rows]
 
 
@@ -46,15 +45,11 @@ def compact(value: Any) -> Any:
         return {
             key: kept
             for key, item in value.items()
-            if _says(kept := compact(item) if type(item) in _NESTED else item)
+            if (kept := compact(item) if type(item) in _NESTED else item) or kept == 0
         }
     if isinstance(value, list):
         return [compact(item) for item in value]
     return value
-
-
-def _says(value: Any) -> bool:
-    return bool(value) or value == 0
 
 
 def _columns(rows: Sequence[Any]) -> dict[str, Sequence[Any]]:
@@ -94,9 +89,9 @@ def _data(column: Sequence[Any]) -> Sequence[Any]:
 
 def _each(function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
     """Apply a function to all values, once to the same object: enums, None and empty lists are few."""
-    given = {id(value): value for value in values}
-    results = {key: function(value) for key, value in given.items()}
-    return [results[id(value)] for value in values]
+    ids = list(map(id, values))
+    results = {id: function(value) for id, value in dict(zip(ids, values, strict=True)).items()}
+    return list(map(results.__getitem__, ids))
 
 
 def lines_of(
