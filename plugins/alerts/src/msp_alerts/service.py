@@ -1,5 +1,6 @@
 """The alerts service."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -97,17 +98,14 @@ class AlertService:
         return await self._write(ctx, change)
 
     @staticmethod
-    async def _write(ctx: Context, change: Any) -> AlertEntry:
-        store = await ctx.get(Store)
-        entry: AlertEntry = await (store.write if ctx.records else store.read)(change)
-        return entry
+    async def _write(ctx: Context, change: Callable[[Tx], AlertEntry]) -> AlertEntry:
+        return await (await ctx.get(Store)).write(change, keep=ctx.records)
 
     @staticmethod
     def _save(ctx: Context, tx: Tx, row: Any, event: str) -> AlertEntry:
-        if ctx.records:
-            row.save()
-            if not row.muted:
-                tx.emit(event, event_payload([(row.id, row.client_id)]))
+        row.save()
+        if not row.muted:
+            tx.emit(event, event_payload([(row.id, row.client_id)]))
         return entry_of(row, ctx.now())
 
 
