@@ -1,9 +1,9 @@
 """RMM platforms, synchronously: the same four methods whatever the vendor."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msp_core.v1 import (
     CommandResult,
@@ -61,19 +61,15 @@ class ConfiguredRMM(RMMAdapter):
         async def read(ctx: Context) -> list[Device]:
             external, ours = await self._client(ctx, client_id)
             adapter = await ctx.adapter(self.name)
-            found = []
-            async for one in adapter.list_devices(ctx, [external]):
-                if isinstance(one, Quarantined):
-                    ctx.warn(f"{self.name}: left out {one.what}: {one.reason}")
-                    continue
-                found.append(
-                    Device(
-                        id=one.external_id, client_id=ours, name=one.name, hostname=one.hostname, kind=one.kind,
-                        os=one.os, os_name=one.os_name, serial=one.serial, macs=one.macs, addresses=one.addresses,
-                        online=one.online, last_seen=one.last_seen, rmm_device_id=one.external_id,
-                    )
-                )  # fmt: skip
-            return found
+            listed = adapter.list_devices(ctx, [external])
+            return [
+                Device(
+                    id=one.external_id, client_id=ours, name=one.name, hostname=one.hostname, kind=one.kind,
+                    os=one.os, os_name=one.os_name, serial=one.serial, macs=one.macs, addresses=one.addresses,
+                    online=one.online, last_seen=one.last_seen, rmm_device_id=one.external_id,
+                )
+                async for one in self._readable(ctx, listed)
+            ]  # fmt: skip
 
         return self._toolkit.run(read)
 
@@ -102,7 +98,7 @@ class ConfiguredRMM(RMMAdapter):
                 )
             return ours
 
-        device = self._run(find)
+        device = self._toolkit.run(find)
         done = self._toolkit.call("device.exec", device=device, command=[command], via=self.name)
         return done.result  # type: ignore[no-any-return]
 
@@ -112,18 +108,20 @@ class ConfiguredRMM(RMMAdapter):
         async def read(ctx: Context) -> list[VendorAlert]:
             external, _ = await self._client(ctx, client_id)
             adapter = await ctx.adapter(self.name)
-            found = []
-            async for one in adapter.read_alerts(ctx, [external], since.astimezone(UTC)):
-                if isinstance(one, Quarantined):
-                    ctx.warn(f"{self.name}: left out {one.what}: {one.reason}")
-                    continue
-                found.append(one)
-            return found
+            listed = adapter.read_alerts(ctx, [external], since.astimezone(UTC))
+            return [one async for one in self._readable(ctx, listed)]
 
-        return self._run(read)
+        return self._toolkit.run(read)
 
-    def _run(self, work: Callable[[Context], Coroutine[Any, Any, T]]) -> T:
-        return self._toolkit.run(work)
+    async def _readable(
+        self, ctx: Context, listed: AsyncIterator[T | Quarantined]
+    ) -> AsyncIterator[T]:
+        """Yield what could be read, and warn of the rest."""
+        async for one in listed:
+            if isinstance(one, Quarantined):
+                ctx.warn(f"{self.name}: left out {one.what}: {one.reason}")
+            else:
+                yield one
 
     async def _client(self, ctx: Context, client_id: str) -> tuple[str, str]:
         """Return a client's id in the RMM and with us (the RMM's own where it is not linked)."""
