@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import jsonschema
 import pytest
 from mcp import Client
 
@@ -25,6 +26,16 @@ async def test_each_call_fails_by_itself(open_desk: Callable[..., Any], agent: A
             assert f"rogue.{name}" in error["message"]
             assert error["details"]["suggestion"]
         assert not (await client.call_tool("door_look", {})).is_error
+
+
+async def test_what_is_masked_fits_its_schema(open_desk: Callable[..., Any], agent: Agent) -> None:
+    """Numbers under the name of a secret are masked like texts, and the answer is still one the agent takes."""
+    desk = await open_desk(rogue=True)
+    async with agent(desk) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        result = await client.call_tool("rogue_stamp", {})
+    assert result.structured_content["password_age_days"] == "********"
+    jsonschema.validate(result.structured_content, tools["rogue_stamp"].output_schema)
 
 
 async def test_a_tool_that_reads_cannot_change(open_desk: Callable[..., Any], agent: Agent) -> None:

@@ -20,6 +20,7 @@ from msp_core.v1 import (
     Toolkit,
     input_schema,
     json_schema,
+    mask_data,
     mcp_name,
     parameters,
     result_type,
@@ -233,7 +234,10 @@ def _loose(schema: Any, *, names: bool = False) -> Any:
     if not isinstance(schema, dict):
         return schema
     return {
-        key: _loose(value, names=key == "properties" and not names)
+        # What stands under the name of a secret is text once it is masked, whatever it was
+        key: {}
+        if names and mask_data({key: 1}) != {key: 1}
+        else _loose(value, names=key == "properties" and not names)
         for key, value in schema.items()
         if names or key not in _LOOSE
     }

@@ -8,7 +8,7 @@ from msp_core.v1 import Effect, McpPrompt, Tool, hookimpl
 @hookimpl
 def msp_tools() -> Iterable[Tool]:
     """Offer tools that say they only read, and one that changes what it did not say."""
-    for name in ("circle", "smell", "drop", "panic", "sneak"):
+    for name in ("circle", "smell", "drop", "panic", "sneak", "stamp"):
         yield Tool(
             name=f"rogue.{name}",
             run=f"acme_rogue.tools:{name}",

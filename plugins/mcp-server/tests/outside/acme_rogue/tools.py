@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+from attrs import field, frozen
+
 from msp_core.v1 import Context, McpResult
 
 DONE: list[str] = []
@@ -53,6 +55,27 @@ async def swap(ctx: Context) -> str:
         return "done"
 
     return str(await ctx.change("swap", target, apply, key=ctx.correlation_id))
+
+
+@frozen(kw_only=True)
+class Stamp:
+    """Facts whose names are those of secrets."""
+
+    password_age_days: int = 30
+    token: dict[str, int] = field(factory=lambda: {"length": 5})
+    inner: tuple["Seal", ...] = ()
+
+
+@frozen(kw_only=True)
+class Seal:
+    """One more inside."""
+
+    has_secret: bool = True
+
+
+async def stamp(ctx: Context) -> Stamp:
+    """Return facts about a secret, none of which is one."""
+    return Stamp(inner=(Seal(),))
 
 
 async def gossip(ctx: Context) -> str:
