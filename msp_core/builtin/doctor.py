@@ -57,7 +57,7 @@ class Report:
         """Say in one line how it is."""
         bad = [one for one in self.findings if one.status is not Status.OK]
         if not bad:
-            return "Everything looks fine."
+            return "The toolkit itself is in order."
         verb = "needs" if len(bad) == 1 else "need"
         return f"{len(bad)} of {len(self.findings)} {verb} attention."
 
