@@ -39,8 +39,8 @@ def msp(msp_workspace: Path, msp: Msp) -> Msp:
         ("health.checks=disk", "list of checks"),
         ("health.checks=[]", "list of checks"),
         ('health.checks=["disk", 5]', "No check of type '5'"),
-        ("health.disk_percent=abc", "disk_percent: 'abc' is not a number"),
-        ("health.devices.srv-1.disk_percent=abc", "acme/srv-1: disk_percent: 'abc' is not a n"),
+        ("health.disk_percent=abc", "disk_percent: expected a number, got 'abc'"),
+        ("health.devices.srv-1.disk_percent=abc", "acme/srv-1: disk_percent: expected a number"),
         ("health=80", "'health.disk_percent'"),
     ],
 )
@@ -57,7 +57,10 @@ def test_every_device_named_is_judged(msp: Msp) -> None:
         *("--set", "health.devices.srv-1.disk_percent=abc"),
         *("--set", "health.disk_percent=70", "--set", "health.devices.srv-2.disk_percent=60"),
     )
-    assert "acme/srv-1: disk_percent: 'abc'" in msp("client", "config", "acme", *words, code=64)[1]
+    assert (
+        "acme/srv-1: disk_percent: expected a number"
+        in msp("client", "config", "acme", *words, code=64)[1]
+    )
     assert json.loads(msp("client", "config", "acme", "--json")[0])["values"] == {}
 
 
@@ -123,7 +126,7 @@ def test_an_import_judges_settings_too(msp: Msp, tmp_path: Path) -> None:
     assert json.loads(msp("client", "list", "--json")[0])["total"] == 1
     wrong = {"health.devices.srv.disk_percent": "abc", "health.disk_percent": 70}
     (tmp_path / "in.json").write_text(json.dumps([{"name": "Three", "settings": wrong}]))
-    assert "'abc' is not a number" in msp("client", "import", "in.json", code=64)[1]
+    assert "expected a number, got 'abc'" in msp("client", "import", "in.json", code=64)[1]
     (tmp_path / "in.json").write_text(json.dumps(rows[:1]))
     assert "pip install msp-check-cpu" in msp("client", "import", "in.json")[1]
 

@@ -32,10 +32,16 @@ from msp_health.catalog import VANTAGE, Catalog, CheckSpec, SourceSpec, select
 from msp_health.evaluator import clean, judge
 from msp_health.facts import FactBook, Known
 from msp_health.lanes import lanes
-from msp_health.limits import ClientLimits, LimitsBook, LimitsProblem, merge, parse_layer
+from msp_health.limits import (
+    ClientLimits,
+    LimitsBook,
+    LimitsProblem,
+    merge,
+    parse_layer,
+    structure_field,
+)
 from msp_health.planner import Router, Row, Subject, plan_rows, why_unknown
 from msp_health.settings import HealthSettings
-from msp_health.strict import structure_field
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NO_LIMITS = ClientLimits((parse_layer("call", {}, ()),), {})
@@ -98,10 +104,10 @@ def test_short_form_leaves_a_stated_critical_above_it():
         ({"disk_prcent": 5}, "disk_percent"),
         ({"disk.warning_pct": 5}, "disk.warning_percent"),
         ({"memory_percent": 5}, "no limit of an installed check"),
-        ({"disk_percent": "a lot"}, "is not a number"),
-        ({"disk_percent": float("nan")}, "not a finite number"),
-        ({"disk.names": "sshd"}, "a list is needed"),
-        ({"disk.every": "5 minutes"}, "no time span|not a time span"),
+        ({"disk_percent": "a lot"}, "expected a number, got 'a lot'"),
+        ({"disk_percent": float("nan")}, "expected a finite number"),
+        ({"disk.names": "sshd"}, "expected a list, got 'sshd'"),
+        ({"disk.every": "5 minutes"}, "'5 minutes' is not a duration"),
     ],
 )
 def test_wrong_limits_name_place_and_reason(override, said):

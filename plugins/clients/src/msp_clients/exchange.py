@@ -185,7 +185,8 @@ async def _check_settings(ctx: Context, entries: Sequence[Entry]) -> None:
             for warning in await knows.check_settings(ctx, client, own, list(own)):
                 ctx.warn(f"{client.id}: {warning}")
         except InvalidParameters as error:
-            problems.append({"line": entry.line, "problem": f"{error.message} {error.suggestion}"})
+            reason = f"{error.message.rstrip('.')}. {error.suggestion}"
+            problems.append({"line": entry.line, "problem": reason})
     if problems:
         raise bad_rows(problems)
 

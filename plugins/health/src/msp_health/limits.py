@@ -15,9 +15,15 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from msp_core.v1 import Client, ConfigError, InvalidParameters, Tier
+from msp_core.v1 import (
+    Client,
+    ConfigError,
+    InvalidParameters,
+    Tier,
+    Unstructurable,
+    structure,
+)
 from msp_health.catalog import CheckSpec
-from msp_health.strict import structure_field
 
 PREFIX = "health."
 DEVICES = "devices."
@@ -157,6 +163,14 @@ def stated(check: CheckSpec, layers: Iterable[Layer]) -> dict[str, Any]:
             else:
                 raise unknown_limit(layer.name, f"{check.id}.{key}", (check,))
     return chosen
+
+
+def structure_field(kind: Any, value: Any, path: str) -> Any:
+    """Turn a plain value into a limit's type; raise InvalidParameters that names the path and the reason."""
+    try:
+        return structure(value, kind, path)
+    except Unstructurable as error:
+        raise InvalidParameters(str(error), key=path) from None
 
 
 def _path(layer: Layer, check: CheckSpec, key: str) -> str:
