@@ -227,6 +227,17 @@ async def test_other_hosts_and_pages_are_not_answered(serve: Callable[..., str])
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("host", ["127.0.0.2", pytest.param("[::1]", marks=pytest.mark.slow)])
+async def test_every_address_of_this_machine_answers(serve: Callable[..., str], host: str) -> None:
+    """By its own name, however that is written."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux has all of 127.0.0.0/8")
+    url = serve("--host", host, "--port", "0")
+    assert url.startswith(f"http://{host}:")
+    async with httpx2.AsyncClient() as http:
+        assert (await http.post(url, json=PING, headers=ACCEPT)).status_code == 200
+
+
 def test_others_than_this_machine_need_keys_and_names(workspace: Path, outside_path: Path) -> None:
     """It does not start where anybody could reach it, and says what is missing."""
     process, said = start(workspace, outside_path, "--host", "0.0.0.0", "--port", "0")

@@ -81,6 +81,20 @@ async def test_the_printed_configuration_starts_the_server(
         assert (await agent.call_tool("client_list", {})).structured_content["total"] == 4
 
 
+def test_without_a_workspace_no_configuration_is_printed(tmp_path: Path) -> None:
+    """It would start a server that knows no client; the error says how to make a workspace."""
+    made = subprocess.run(
+        [*PROGRAM, "mcp", "config", "cursor"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 1
+    assert made.stdout == ""
+    assert "init" in made.stderr
+
+
 @pytest.mark.slow
 async def test_the_morning_briefing(workspace: Path, outside_path: Path, era: str) -> None:
     """The prompt's steps, done by a scripted agent: every figure is what the store holds."""

@@ -38,6 +38,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 async def serve(desk: Desk, host: str, port: int, *, started: Callable[[str], None]) -> None:
     """Serve until the process is told to stop; raise ConfigError before listening where that would not be safe."""
+    host = host.strip("[]")
     keys = await _keys(desk)
     needs_key = keys is not None and await keys.any()
     if not is_loopback(host):
@@ -45,7 +46,7 @@ async def serve(desk: Desk, host: str, port: int, *, started: Callable[[str], No
     app = build(desk).streamable_http_app(
         streamable_http_path=PATH,
         host=host,
-        transport_security=_security(desk),
+        transport_security=_security(desk, host),
         max_request_body_size=LARGEST_BODY,
     )
     front = Front(app, desk, keys)
@@ -165,10 +166,12 @@ def _require_safe(desk: Desk, host: str, *, needs_key: bool) -> None:
         )
 
 
-def _security(desk: Desk) -> TransportSecuritySettings:
+def _security(desk: Desk, host: str) -> TransportSecuritySettings:
     """Answer only to names of this machine and those configured: a web page elsewhere must not reach in."""
     settings = desk.settings
     hosts = [*_LOCAL_HOSTS, *settings.allowed_hosts]
+    if is_loopback(host) and ":" not in host:
+        hosts.append(host)  # another address of this machine's own, such as 127.0.0.2
     origins = [f"http://{name}:*" for name in _LOCAL_HOSTS]
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True,

@@ -152,6 +152,7 @@ async def print_config(
     read_only: Annotated[bool, Doc("Let agents only read.")] = False,
 ) -> ClientConfig:
     """Print the JSON that makes an MCP client start this server on this workspace."""
+    ctx.toolkit.require_workspace()  # elsewhere the server would start and know no client
     server: dict[str, Any] = {
         "command": _program(),
         "args": ["mcp", *(["--read-only"] if read_only else [])],
