@@ -74,7 +74,7 @@ def test_too_much_is_refused(
     msp: Msp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     """A file or a pipe that holds more than anybody's clients is not read to its end."""
-    monkeypatch.setattr("msp_clients.exchange._SIZE_BYTES", 20)
+    monkeypatch.setattr("msp_clients.files._SIZE_BYTES", 20)
     text = "name\n" + "x" * 15 + "\n"
     (tmp_path / "in.csv").write_text(text)
     _, err = msp("client", "import", source, piped=text, code=64)

@@ -3,16 +3,14 @@
 import csv
 import io
 import json
-import os
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from attrs import evolve, frozen
 
+from msp_clients import files
 from msp_clients.api import Clients, Entry, KnowsSettings, slug
 from msp_clients.naming import bad_rows
 from msp_core.v1 import (
@@ -24,7 +22,6 @@ from msp_core.v1 import (
     Doc,
     InvalidParameters,
     Param,
-    Surface,
     Tier,
     UnknownPlugin,
 )
@@ -33,7 +30,6 @@ FIELDS = ("id", "name", "contact_email", "tier", "status", "tags", "notes")
 SETTINGS = "settings"
 """The client's own settings: an object, so in JSON only."""
 _STREAM = Path("-")
-_SIZE_BYTES = 50 * 1024 * 1024
 _FORMULA = (
     "=",
     "+",
@@ -134,7 +130,7 @@ async def export_clients(
         some = ", ".join(having[:5]) + (f" and {len(having) - 5} more" if len(having) > 5 else "")
         ctx.warn(f"CSV cannot hold the settings of {some}: left out. With them: --format json")
     if output is not None and not ctx.dry_run:
-        _replace(output, text, "utf-8-sig" if chosen is Format.CSV else "utf-8")
+        files.replace(output, text, "utf-8-sig" if chosen is Format.CSV else "utf-8")
     return Exported(count=len(found.items), path=output, text="" if output else text)
 
 
@@ -149,7 +145,7 @@ async def import_clients(
     A row whose id (or, without an id, exact name) is known updates that client; fields left out stay as they are.
     Settings that are given, in JSON, are all the client has afterwards.
     """
-    text = _piped(ctx) if file == _STREAM else _read(file)
+    text = files.read_piped(ctx) if file == _STREAM else files.read(file)
     entries = parse(text, format or _format_of(file) or Format.CSV)
     await _check_settings(ctx, entries)
     merged = await (await ctx.get(Clients)).merge(ctx, entries)
@@ -350,63 +346,3 @@ def _require_format(path: Path | None) -> None:
             f"{path}: {path.suffix} is no format of clients",
             suggestion=f"Formats: {', '.join(Format)}. Name it so, or say which: --format csv",
         )
-
-
-def _piped(ctx: Context) -> str:
-    """Read the standard input, which belongs to the caller at the command line alone."""
-    if ctx.surface is not Surface.CLI:
-        raise InvalidParameters(
-            "'-' is the standard input of a command line", suggestion="Name a file."
-        )
-    return _text(sys.stdin.buffer, "the standard input")
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return _text(file, str(path))
-    except OSError as error:
-        raise InvalidParameters(
-            f"{path} cannot be read: {error.strerror}", suggestion="Check the path and its rights."
-        ) from error
-
-
-def _text(file: BinaryIO, name: str) -> str:
-    """Read bytes: text mode would turn a carriage return inside a cell into a line feed."""
-    data = file.read(_SIZE_BYTES + 1)
-    if len(data) > _SIZE_BYTES:
-        raise InvalidParameters(
-            f"{name} is larger than 50 MB", suggestion="Split it into several files."
-        )
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidParameters(
-            f"{name} is not UTF-8", suggestion='Save it as "CSV UTF-8".'
-        ) from error
-
-
-def _replace(path: Path, text: str, encoding: str) -> None:
-    """Write the file whole or not at all; a text of clients is for its owner's eyes.
-
-    A link stays and its target is written; a pipe or device such as /dev/stdout is written into, never replaced.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            with path.open("w", encoding=encoding, newline="") as out:
-                out.write(text)
-            return
-        path = path.resolve()
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
-        try:
-            with os.fdopen(handle, "w", encoding=encoding, newline="") as out:
-                out.write(text)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InvalidParameters(
-            f"{path} cannot be written: {error.strerror}",
-            suggestion="Name a file in a folder that exists and that you may write to.",
-        ) from error
