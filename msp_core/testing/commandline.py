@@ -79,7 +79,8 @@ def _logging() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stdin(text: str) -> Iterator[None]:
-    before, sys.stdin = sys.stdin, io.StringIO(text)
+    piped = io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8")  # with a buffer of bytes
+    before, sys.stdin = sys.stdin, piped
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from msp_core.cli import run
+from msp_core.testing import Done
 from msp_core.v1 import InvalidParameters, Toolkit
 
 Msp = Callable[..., tuple[str, str]]
@@ -82,3 +83,10 @@ def test_too_much_is_refused(
     assert "Split it" in err
     (tmp_path / "in.csv").write_text(text[:-1])
     assert "1 created" in msp("client", "import", source, piped=text[:-1])[0]
+
+
+def test_the_kit_pipes_too(msp_cli: Callable[..., Done], msp_workspace: Path) -> None:
+    """What a test of somebody's plugin gives as standard input can be imported."""
+    (msp_workspace / "msp-toolkit.toml").write_text("")
+    done = msp_cli("client", "import", "-", stdin="name\nÜber\n")
+    assert (done.code, "1 created" in done.out) == (0, True)
