@@ -19,6 +19,11 @@ def moment(value: datetime) -> str:
     return value.astimezone(_zone.get()).strftime("%Y-%m-%d %H:%M")
 
 
+def unless_zero(number: int) -> str:
+    """Write a number for a column: what there is none of has no column, and what there is stands out."""
+    return str(number or "")
+
+
 @contextmanager
 def shown_in(zone: tzinfo) -> Iterator[None]:
     """Let `moment` write in a zone."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from msp_core.display import Display as Display
     from msp_core.display import Listing as Listing
     from msp_core.display import moment as moment
+    from msp_core.display import unless_zero as unless_zero
     from msp_core.errors import AlertNotFound as AlertNotFound
     from msp_core.errors import ApprovalRequired as ApprovalRequired
     from msp_core.errors import AuthenticationFailed as AuthenticationFailed
@@ -188,7 +189,7 @@ _HOMES = {
     "data": "Data",
     "cron": "is_cron",
     "context": "Context Planned check_door correlation_id",
-    "display": "Column Display Listing moment",
+    "display": "Column Display Listing moment unless_zero",
     "structure": "Problem Unstructurable plain structure",
     "times": "parse_duration parse_time",
     "watchdog": "watched",

@@ -5,13 +5,8 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from msp_core.v1 import CheckResult, Column, Display, Status
+from msp_core.v1 import CheckResult, Column, Display, Status, unless_zero
 from msp_health.api import Counts, nagios_line
-
-
-def _some(number: int) -> str:
-    """Leave a zero out: what there is none of has no column, and what there is stands out."""
-    return str(number or "")
 
 
 @frozen(kw_only=True)
@@ -56,10 +51,10 @@ class HealthStatus:
             Column("name", "Name"),
             Column("status", "Status"),
             Column("counts.ok", "OK"),
-            Column("counts.warning", "Warning", format=_some),
-            Column("counts.critical", "Critical", format=_some),
-            Column("counts.unknown", "Unknown", format=_some),
-            Column("counts.error", "Error", format=_some),
+            Column("counts.warning", "Warning", format=unless_zero),
+            Column("counts.critical", "Critical", format=unless_zero),
+            Column("counts.unknown", "Unknown", format=unless_zero),
+            Column("counts.error", "Error", format=unless_zero),
             Column("checked_at", "Checked"),
             Column("message", "Worst"),
         ),

@@ -20,6 +20,7 @@ from msp_core.v1 import (
     OsFamily,
     Quarantined,
     Site,
+    unless_zero,
 )
 from msp_inventory.default import default_rmm as default_rmm
 from msp_inventory.kinds import LinkKind as LinkKind
@@ -99,11 +100,6 @@ class InstanceSync:
         return self.error or ("done" if self.complete else "incomplete")
 
 
-def _some(number: int) -> str:
-    """Leave a zero out: what there is none of has no column, and what there is stands out."""
-    return str(number or "")
-
-
 @frozen(kw_only=True)
 class SyncReport:
     """What a sync of one or more instances came to."""
@@ -159,11 +155,11 @@ class SyncReport:
             Column("instance", "Instance"),
             Column("listed_clients", "Clients"),
             Column("listed_devices", "Devices"),
-            Column("clients_created", "New clients", format=_some),
-            Column("devices_created", "New devices", format=_some),
-            Column("devices_updated", "Changed", format=_some),
-            Column("devices_missing", "Missing", format=_some),
-            Column("devices_returned", "Back", format=_some),
+            Column("clients_created", "New clients", format=unless_zero),
+            Column("devices_created", "New devices", format=unless_zero),
+            Column("devices_updated", "Changed", format=unless_zero),
+            Column("devices_missing", "Missing", format=unless_zero),
+            Column("devices_returned", "Back", format=unless_zero),
             Column("rows_written", "Rows written"),
             Column("result", "Result"),
         ),
