@@ -79,10 +79,6 @@ if TYPE_CHECKING:
     from msp_core.facts import VendorCondition as VendorCondition
     from msp_core.facts import Volume as Volume
     from msp_core.hookspecs import hookimpl as hookimpl
-    from msp_core.hosts import EndedCommand as EndedCommand
-    from msp_core.hosts import KeptOutput as KeptOutput
-    from msp_core.hosts import systemd_services as systemd_services
-    from msp_core.hosts import sysv_services as sysv_services
     from msp_core.invoke import call_of as call_of
     from msp_core.invoke import invoke as invoke
     from msp_core.invoke import refuse as refuse
@@ -205,7 +201,6 @@ _HOMES = {
         "ServiceStart ServiceState VendorCondition Volume"
     ),
     "hookspecs": "hookimpl",
-    "hosts": "EndedCommand KeptOutput systemd_services sysv_services",
     "invoke": "call_of invoke refuse",
     "mcp": "AgentRequest McpAgent McpPrompt McpResource McpResult completion",
     "output": "Format render",

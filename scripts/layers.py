@@ -44,11 +44,14 @@ class Layer(Enum):
 NAMED_LAYERS = {
     "store": Layer.FOUNDATION,
     "http": Layer.FOUNDATION,
+    "hosts": Layer.FOUNDATION,
     "mcp-server": Layer.SURFACE,
     "dashboard": Layer.SURFACE,
     "lab": Layer.LAB,
     "toolkit": Layer.BUNDLE,
 }
+FOR_LEAVES = frozenset({"msp_http", "msp_hosts"})
+"""The foundations that leaves stand on, and features do not."""
 
 
 @attrs.frozen(kw_only=True)
@@ -160,7 +163,7 @@ def between_packages(
         return None if within(target, *open_modules) else "plugins import msp_core.v1 alone"
     if other.layer in {Layer.LEAF, Layer.SURFACE, Layer.LAB, Layer.BUNDLE}:
         return f"nobody imports {other.layer.value}"
-    if other.name == "msp_http":
+    if other.name in FOR_LEAVES:
         allowed = package.layer is Layer.LEAF
     else:
         allowed = package.layer in {Layer.FEATURE, Layer.BUNDLE}

@@ -35,6 +35,7 @@ def house(tmp_path: Path) -> Path:
         {"api.py": "from msp_core.v1 import Context\nimport peewee\n"},
     )
     plant(tmp_path, "http", {"api.py": "from msp_core import v1\nimport httpx\n"})
+    plant(tmp_path, "hosts", {"api.py": "from msp_core.v1 import Target\n", "inside.py": "x = 1\n"})
     plant(
         tmp_path,
         "clients",
@@ -55,6 +56,12 @@ def house(tmp_path: Path) -> Path:
         "rmm-a",
         {"adapter.py": "import msp_http.api\n"},
         requires="msp-core msp-http",
+    )
+    plant(
+        tmp_path,
+        "transport-a",
+        {"session.py": "from msp_hosts.api import KeptOutput\n"},
+        requires="msp-core msp-hosts",
     )
     return tmp_path
 
@@ -93,6 +100,10 @@ def test_a_tidy_house_is_left_alone(house: Path) -> None:
             "nobody imports a leaf",
         ),
         ("health", "run.py", "import msp_http.api\n", "does not import a foundation"),
+        ("health", "run.py", "import msp_hosts.api\n", "does not import a foundation"),
+        ("mcp-server", "run.py", "import msp_hosts.api\n", "does not import a foundation"),
+        ("host-x", "run.py", "import msp_hosts.inside\n", "through msp_hosts.api only"),
+        ("host-x", "run.py", "import msp_hosts.api\n", "declared dependencies"),
         ("health", "run.py", "import httpx\n", "imports httpx"),
         ("health", "plugin.py", "import attrs\n", "plugin.py imports"),
         ("health", "plugin.py", "from msp_health.api import X\n", "plugin.py imports"),

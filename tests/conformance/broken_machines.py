@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 import pytest
 
-from msp_core import hosts
 from msp_core.v1 import Command, CommandResult, RunsCommands, Target
 from msp_host_local import adapter
+from msp_hosts import api as hosts
 
 Breakage = Callable[[pytest.MonkeyPatch], None]
 BROKEN: dict[str, tuple[str, Breakage]] = {}

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
-from msp_core.v1 import EndedCommand, KeptOutput
+from msp_hosts.api import EndedCommand, KeptOutput
 
 GRACE_S = 2.0
 """How long a process may take to end after being asked to, and its output to arrive after it ended."""

@@ -8,16 +8,9 @@ from typing import Any
 
 import psutil
 
-from msp_core.v1 import (
-    EndedCommand,
-    ServiceFact,
-    ServiceFacts,
-    ServiceStart,
-    ServiceState,
-    systemd_services,
-    sysv_services,
-)
+from msp_core.v1 import ServiceFact, ServiceFacts, ServiceStart, ServiceState
 from msp_host_local.process import run
+from msp_hosts.api import EndedCommand, systemd_services, sysv_services
 
 TIMEOUT = timedelta(seconds=20)
 _UNITS = "systemctl list-units --type=service --all --plain --no-legend --no-pager"

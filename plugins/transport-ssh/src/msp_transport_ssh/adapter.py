@@ -11,13 +11,13 @@ from msp_core.v1 import (
     Context,
     CredentialError,
     Effect,
-    EndedCommand,
     NotSupported,
     Secret,
     Target,
     VendorUnavailable,
     check_door,
 )
+from msp_hosts.api import EndedCommand
 from msp_transport_ssh import problems
 from msp_transport_ssh.connections import Connections, Secrets
 from msp_transport_ssh.script import COMMAND, SCRIPT

@@ -2,13 +2,8 @@
 
 import re
 
-from msp_core.v1 import (
-    ServiceFact,
-    ServiceFacts,
-    ServiceState,
-    systemd_services,
-    sysv_services,
-)
+from msp_core.v1 import ServiceFact, ServiceFacts, ServiceState
+from msp_hosts.api import systemd_services, sysv_services
 from msp_transport_ssh.script import Unreadable
 
 _BOOT_LINK = re.compile(r"S\d\d(\S+)")

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import asyncssh
 
-from msp_core.v1 import EndedCommand, KeptOutput
+from msp_hosts.api import EndedCommand, KeptOutput
 
 GRACE_S = 2.0
 """How long a command may take to end after being asked to."""

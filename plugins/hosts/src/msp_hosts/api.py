@@ -6,9 +6,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from msp_core.checks import Target
-from msp_core.facts import ServiceFact, ServiceStart, ServiceState
-from msp_core.vendor import Command, CommandResult
+from msp_core.v1 import Command, CommandResult, ServiceFact, ServiceStart, ServiceState, Target
 
 MOST_BYTES = 1024 * 1024
 _CONTROL = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}

@@ -3,15 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msp_core.hosts import MOST_BYTES
-from msp_core.v1 import (
-    KeptOutput,
-    ServiceFact,
-    ServiceStart,
-    ServiceState,
-    systemd_services,
-    sysv_services,
-)
+from msp_core.v1 import ServiceFact, ServiceStart, ServiceState
+from msp_hosts.api import MOST_BYTES, KeptOutput, systemd_services, sysv_services
 
 
 @given(st.lists(st.binary(max_size=50)))
