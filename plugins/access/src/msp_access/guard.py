@@ -83,10 +83,11 @@ class AccessGuard:
             del self._applying[key]
         if not left and not _is_audited(call, outcome):
             return
-        row = {**_module("chain").call_row(call, outcome), "at": self._toolkit.now()}
+        row = _module("chain").call_row(call, outcome)
+        row["at"] = self._toolkit.now()
         # What a call read or noted is as true after a power cut that took its row; what it changed must not be.
         sync = bool(left) or call.effect >= Effect.CHANGE
-        await self._trail.add(Entry(row=row, left=left, sync=sync))
+        await self._trail.add(Entry(row, left, sync))
 
     async def begin_change(self, call: Call, change: Change) -> ChangeState:
         """Commit the intention to change something, with its row in the audit trail."""
@@ -150,14 +151,14 @@ class AccessGuard:
             self._plans[call.correlation_id] = used
 
     async def _write_rows(self, entries: Sequence[Entry]) -> None:
-        chain, journal = _module("chain"), _module("journal")
+        append = _module("chain").append
         left = [key for entry in entries for key in entry.left]
 
         def write(tx: "Tx") -> None:
             if left:
-                journal.abandon(left)
+                _module("journal").abandon(left)
             for entry in entries:
-                chain.append(tx, entry.row)
+                append(tx, entry.row)
 
         await self._write(write, sync=any(entry.sync for entry in entries))
 

@@ -2,23 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import frozen
-
-from msp_core.v1 import Data, StoreError
+from msp_core.v1 import StoreError
 
 MOST_KEPT = 1_000
 """Rows kept while the database cannot be written; what comes then is told to the log alone."""
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Entry(Data):
-    """A row, and the keys of changes that its call left unfinished."""
+class Entry(NamedTuple):
+    """A row, the keys of changes that its call left unfinished, and whether it must be on the disk."""
 
     row: Mapping[str, Any]
-    left: Sequence[str] = ()
-    sync: bool = False
+    left: Sequence[str]
+    sync: bool
 
 
 class Trail:

@@ -138,7 +138,8 @@ class Desk:
         line: Line | None = None,
     ) -> Reply:
         """Make a call; every failure is an answer. Only a cancellation is raised."""
-        await self.learn()
+        if self._learning is None or not self._learning.done():
+            await self.learn()
         try:
             return await self._call(caller, one, arguments, line)
         except MspError as error:
