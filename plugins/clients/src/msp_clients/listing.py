@@ -1,7 +1,8 @@
 """Lists of clients, which programs ask for again and again: what stays the same from one to the next is kept."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -32,39 +33,41 @@ _STATUSES = {status.value: status for status in ClientStatus}
 async def overview(store: Store, ctx: Context, wanted: ClientFilter) -> Overview:
     """Return clients with their figures; what cannot be had leaves a note and a gap, never a failure."""
     missing: list[str] = []
-    knows_devices = await _optional(ctx, KnowsDevices, missing)
-    knows_health = await _optional(ctx, KnowsHealth, missing)
+    knows_devices = await _optional(ctx, KnowsDevices, missing, _DEVICES)
+    knows_health = await _optional(ctx, KnowsHealth, missing, _HEALTH)
 
     def read(tx: Tx) -> Overview:
         clients = listing(tx, ctx.scope.clients, wanted)
         ids = [client.id for client in clients.items]
+        notes = list(missing)
         devices: Mapping[str, DeviceFigures] | None = None
         checked_at: Mapping[str, datetime] = {}
-        notes = list(missing)
-        try:
-            if knows_devices is not None:
+        if knows_devices is not None:
+            with _noted(notes, _DEVICES):
                 devices = knows_devices.client_devices(tx, ctx, ids)
-            if knows_health is not None:
+        if knows_health is not None:
+            with _noted(notes, _HEALTH):
                 checked_at = knows_health.last_checks(tx, ctx, ids)
-        except MspError as error:
-            notes.append(_unknown(error))
         return Overview(clients=clients, devices=devices, checked_at=checked_at, notes=tuple(notes))
 
     return await store.read(read)
 
 
-async def _optional(ctx: Context, service: type[T], missing: list[str]) -> T | None:
+_DEVICES, _HEALTH = "Numbers of devices", "Times of health checks"
+
+
+@contextmanager
+def _noted(notes: list[str], what: str) -> Iterator[None]:
     try:
-        return await ctx.get(service)
-    except UnknownPlugin:
-        return None
+        yield
     except MspError as error:
-        missing.append(_unknown(error))
-        return None
+        notes.append(f"{what} are not known: {error.message}")
 
 
-def _unknown(error: MspError) -> str:
-    return f"Numbers of devices, or times of health checks, are not known: {error.message}"
+async def _optional(ctx: Context, service: type[T], notes: list[str], what: str) -> T | None:
+    with _noted(notes, what), suppress(UnknownPlugin):
+        return await ctx.get(service)
+    return None
 
 
 def listing(tx: Tx, scope: Scope, wanted: ClientFilter) -> Listing[Client]:
