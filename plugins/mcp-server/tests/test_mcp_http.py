@@ -183,6 +183,27 @@ async def test_a_revoked_key_hears_nothing_more(
 
 
 @pytest.mark.slow
+async def test_nobody_from_elsewhere_is_the_local_user(
+    workspace: Path, serve: Callable[..., str]
+) -> None:
+    """Where others can reach the server, nobody is served without a key, also when the keys are gone."""
+    config = workspace / "msp-toolkit.toml"
+    config.write_text(config.read_text() + '\n[mcp]\nallowed_hosts = ["msp.example.com"]\n')
+    ours = key(workspace, "ours")
+    url = serve("--host", "0.0.0.0", "--port", "0").replace("0.0.0.0", "127.0.0.1")
+    headers = {**ACCEPT, "host": "msp.example.com"}
+    async with httpx2.AsyncClient() as http:
+        good = await http.post(url, json=PING, headers={**headers, "x-api-key": ours})
+        assert good.status_code == 200
+        with closing(sqlite3.connect(workspace / "data" / "msp-toolkit.db")) as database:
+            database.execute("DELETE FROM access_keys")
+            database.commit()
+        for wrong in ({}, {"x-api-key": ours}):
+            refused = await http.post(url, json=PING, headers={**headers, **wrong})
+            assert refused.status_code == 401
+
+
+@pytest.mark.slow
 async def test_a_locked_database_keeps_no_key_out(
     workspace: Path, serve: Callable[..., str]
 ) -> None:

@@ -49,7 +49,7 @@ async def serve(desk: Desk, host: str, port: int, *, started: Callable[[str], No
         transport_security=_security(desk, host),
         max_request_body_size=LARGEST_BODY,
     )
-    front = Front(app, desk, keys)
+    front = Front(app, desk, keys, local=is_loopback(host))
     config = uvicorn.Config(
         front,
         host=host,
@@ -92,10 +92,12 @@ class Announcing(uvicorn.Server):
 class Front:
     """Finds out who calls before anything else looks at the request."""
 
-    def __init__(self, app: App, desk: Desk, keys: Keys | None) -> None:
+    def __init__(self, app: App, desk: Desk, keys: Keys | None, *, local: bool) -> None:
         self._app = app
         self._desk = desk
         self._keys = keys
+        self._local = local
+        """Whether nobody but this machine can call: only then may somebody without a key be its user."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 to a wrong key, and to none where keys are in use; pass everything else on."""
@@ -113,6 +115,7 @@ class Front:
             await _plainly(send, 503, _error(error.code, *_CLOSED))
             return
         if principal is None:
+            log.warning("a request from %s has no valid key", (scope.get("client") or ["?"])[0])
             challenge = (b"www-authenticate", b'Bearer realm="msp-toolkit"')
             await _plainly(send, 401, _error("AUTHENTICATION_FAILED", *_UNKNOWN), [challenge])
             return
@@ -125,7 +128,7 @@ class Front:
         key = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         if "authorization" in headers or "x-api-key" in headers:
             return await self._keys.principal(key) if self._keys is not None and key else None
-        if self._keys is not None and await self._keys.any():
+        if not self._local or (self._keys is not None and await self._keys.any()):
             return None
         return self._desk.local()
 
