@@ -39,7 +39,10 @@ _inside_door: ContextVar[Effect] = ContextVar("msp_inside_door", default=Effect.
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Planned(Data):
-    """What a change gives in a dry run instead of its result; anything that depends on it is known after apply."""
+    """What a change gives in a dry run instead of its result; anything that depends on it is known after apply.
+
+    `target_known` is False where it was made from the result of an earlier change.
+    """
 
     DISPLAY: ClassVar[Display] = Display(summary=str)
 
@@ -47,6 +50,7 @@ class Planned(Data):
     target: str
     preview: str
     client_id: str | None = None
+    target_known: bool = True
 
     def __str__(self) -> str:
         return "(known after apply)"
@@ -194,12 +198,15 @@ class Context:
         preview: str = "",
         find: Callable[[], Awaitable[T | None]] | None = None,
         idempotent: bool = False,
+        after: object = None,
     ) -> T | Planned:
         """Alter something outside our own records; there is no other way to.
 
         Dry run: nothing happens, the change is listed and a `Planned` returned. Otherwise the guard approves it and
         commits the key before `apply` runs. A key that is done returns what was recorded. One that a dead process left
         in flight is applied again only if `find` says nothing is there or the change is idempotent; else Conflict.
+        `after` is the result of an earlier change that the target is made from: a plan cannot name such a target yet,
+        so it allows any of this kind.
         """
         if client_id is not None:
             self.require_client(client_id)
@@ -209,6 +216,7 @@ class Context:
                 target=target,
                 preview=preview or f"{kind} {target}",
                 client_id=client_id,
+                target_known=not isinstance(after, Planned),
             )
             self.planned.append(plan)
             return plan

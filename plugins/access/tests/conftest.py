@@ -53,6 +53,24 @@ async def alter(
     return [str(one) for one in results]
 
 
+async def chain(ctx: Context, said: bool = True) -> str:
+    """Create something, then alter what came of it."""
+
+    async def create() -> str:
+        DONE.append("created")
+        return "thing-7"
+
+    made = await ctx.change("creation", "a thing", create, key=f"create:{ctx.correlation_id}")
+    target = f"{made}/disk"
+
+    async def apply() -> str:
+        DONE.append(target)
+        return target
+
+    key = f"alter:{ctx.correlation_id}"
+    return str(await ctx.change("alteration", target, apply, key=key, after=made if said else None))
+
+
 async def wreck(ctx: Context) -> str:
     """Destroy through the door."""
 
@@ -74,6 +92,7 @@ def msp_tools() -> Iterable[Tool]:
         ("look", Effect.READ),
         ("note", Effect.RECORD),
         ("alter", Effect.CHANGE),
+        ("chain", Effect.CHANGE),
         ("wreck", Effect.DESTROY),
     ):
         yield Tool(name=f"thing.{name}", run=f"access_things:{name}", summary=name, effect=effect)
@@ -83,7 +102,7 @@ def _registry(*ids: str) -> Registry:
     found, _failures = discover()
     registry = Registry([one for one in found if one.id in ids])
     plugin = types.ModuleType("access_things")
-    for made in (look, note, alter, wreck, msp_tools):
+    for made in (look, note, alter, chain, wreck, msp_tools):
         setattr(plugin, made.__name__, made)
     registry.add(plugin, id="access-things")
     return registry

@@ -78,6 +78,19 @@ async def test_an_offered_plan_runs_once_for_the_same_call(
     assert done == ["a"]
 
 
+async def test_a_plan_allows_what_follows_from_its_changes(
+    each_toolkit: Toolkit, done: list[str]
+) -> None:
+    """A target made from an earlier change is known after that, if the tool says so: a name that reads so is a name."""
+    plan = await proposed(each_toolkit, "thing.chain", {"said": False})
+    with pytest.raises(Conflict, match="says nothing of alteration on thing-7/disk"):
+        await planned(each_toolkit, "thing.chain", {"said": False}, plan.id)
+    assert done == ["created"]
+    plan = await proposed(each_toolkit, "thing.chain", {})
+    assert await planned(each_toolkit, "thing.chain", {}, plan.id) == "thing-7/disk"
+    assert done == ["created", "created", "thing-7/disk"]
+
+
 async def test_what_destroys_or_is_beyond_the_caps_needs_a_person(
     each_toolkit: Toolkit, done: list[str]
 ) -> None:

@@ -15,16 +15,17 @@ from msp_access.tables import PlanTable
 from msp_core.v1 import ApprovalRequired, Call, Change, Conflict, Data, Effect, NotFound, Planned
 from msp_store.api import Tx
 
-_LATER = "(known after apply)"
-
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Used(Data):
-    """A plan that is being carried out. `targets` are pairs of kind and target; None where they were not known."""
+    """A plan that is being carried out.
+
+    `targets` are pairs of kind and target: None is one known after an earlier change. None for all: none was known.
+    """
 
     id: str
     state: PlanState
-    targets: Sequence[Sequence[str]] | None
+    targets: Sequence[Sequence[str | None]] | None
 
     @property
     def approved(self) -> bool:
@@ -33,9 +34,8 @@ class Used(Data):
 
     def require(self, change: Change) -> None:
         """Raise Conflict for a change that nobody was shown."""
-        if self.targets is None or [change.kind, change.target] in self.targets:
-            return
-        if any(kind == change.kind and _LATER in target for kind, target in self.targets):
+        shown = self.targets
+        if shown is None or any([change.kind, it] in shown for it in (change.target, None)):
             return
         raise Conflict(
             f"plan {self.id} says nothing of {change.kind} on {change.target}",
@@ -119,7 +119,7 @@ def ask(
 ) -> str:
     """Store a plan for this call, or find the one of the same that waits already; return its id."""
     digest = digest_of(call)
-    targets = None if planned is None else [[one.kind, one.target] for one in planned]
+    targets = None if planned is None else _shown(planned)
     waiting = PlanTable.select().where(
         (PlanTable.digest == digest) & (PlanTable.state == state) & (PlanTable.expires_at > tx.now)
     )
@@ -145,6 +145,10 @@ def ask(
         targets=targets,
     ).execute()
     return plan_id
+
+
+def _shown(planned: Sequence[Planned]) -> list[list[str | None]]:
+    return [[one.kind, one.target if one.target_known else None] for one in planned]
 
 
 def required(call: Call, plan_id: str, reason: str, lifetime: timedelta) -> ApprovalRequired:
