@@ -284,3 +284,19 @@ async def test_a_plan_that_waits_is_the_one_to_approve(toolkit: Toolkit, done: l
     waiting = await toolkit.call("approval.list", {}, ctx=person(toolkit))
     assert [one.id for one in waiting.items] == [plan.id]
     assert done == []
+
+
+async def test_what_a_plan_and_a_change_say_is_masked(toolkit: Toolkit, done: list[str]) -> None:
+    """A secret in the name of what is changed is in no row that people read, and the change is made as planned."""
+    arguments = {"targets": ["acme/password=hunter22x"]}
+    plan = await proposed(toolkit, "thing.alter", arguments)
+    await planned(toolkit, "thing.alter", arguments, plan.id)
+    assert done == arguments["targets"]
+    call = call_of(toolkit.tool("thing.wreck"), {}, model(toolkit))
+    waiting = await proposed(toolkit, "thing.wreck", {})
+    approvals = await toolkit.get(Approvals)
+    await approvals.decide(call, waiting.id, approve=True, by="somebody")
+    for shown in ("audit.list", "approval.list"):
+        found = await toolkit.call(shown, {}, ctx=person(toolkit))
+        assert found.items
+        assert "hunter22x" not in str(found)

@@ -9,7 +9,7 @@ from typing import Any
 
 from msp_access.api import AuditRow, Plan, Proof
 from msp_access.tables import AuditHead, AuditTable
-from msp_core.v1 import Call, Change, Outcome
+from msp_core.v1 import Call, Change, Outcome, mask_data
 from msp_store.api import Tx
 
 COLUMNS = tuple(field.name for field in AuditRow.__attrs_attrs__)
@@ -77,10 +77,10 @@ def change_row(call: Call, change: Change) -> dict[str, Any]:
         call,
         event="change",
         action=change.kind,
-        target=change.target,
+        target=mask_data(change.target),
         effect=change.effect.name.lower(),
         outcome="begun",
-        message=change.preview,
+        message=mask_data(change.preview),
         client_id=change.client_id,
     )
 
@@ -94,7 +94,7 @@ def approval_row(call: Call, plan: Plan, by: str) -> dict[str, Any]:
         target=plan.id,
         effect=call.effect.name.lower(),
         outcome=plan.state.value,
-        message=f"{by}: {plan.reason}",
+        message=mask_data(f"{by}: {plan.reason}"),
         arguments=arguments_text(call),
         client_id=_client_of(call),
     )

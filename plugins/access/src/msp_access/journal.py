@@ -13,7 +13,7 @@ from attrs import frozen
 from msp_access.api import JournalEntry, JournalState
 from msp_access.chain import clean
 from msp_access.tables import ChangeTable
-from msp_core.v1 import Call, Change, Conflict, Effect, NotFound
+from msp_core.v1 import Call, Change, Conflict, Effect, NotFound, mask_data
 from msp_store.api import Tx, fn
 
 _ELSEWHERE = timedelta(hours=1)
@@ -67,7 +67,7 @@ def begin(tx: Tx, call: Call, change: Change, applying: Collection[str]) -> Stat
             actor=change.actor.id,
             tool=call.tool,
             state=JournalState.IN_FLIGHT,
-            preview=clean(change.preview),
+            preview=clean(mask_data(change.preview)),
             correlation_id=change.correlation_id,
             owner=owner,
             attempts=1,

@@ -12,7 +12,17 @@ from msp_access.api import Plan, PlanState
 from msp_access.chain import arguments_text, clean
 from msp_access.ids import new_id
 from msp_access.tables import PlanTable
-from msp_core.v1 import ApprovalRequired, Call, Change, Conflict, Data, Effect, NotFound, Planned
+from msp_core.v1 import (
+    ApprovalRequired,
+    Call,
+    Change,
+    Conflict,
+    Data,
+    Effect,
+    NotFound,
+    Planned,
+    mask_data,
+)
 from msp_store.api import Tx
 
 
@@ -137,7 +147,7 @@ def ask(
         effect=int(effect),
         arguments=clean(arguments_text(call)),
         digest=digest,
-        reason=clean(reason),
+        reason=clean(mask_data(reason)),
         created_at=tx.now,
         expires_at=tx.now + lifetime,
         decided_by="",
