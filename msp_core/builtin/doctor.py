@@ -44,6 +44,7 @@ class Report:
         columns=(Column("check"), Column("status"), Column("message"), Column("fix")),
         rows="findings",
         summary=lambda report: report.text(),
+        nagios="nagios",
     )
 
     findings: tuple[Diagnosis, ...]
@@ -52,6 +53,10 @@ class Report:
     def exit_code(self) -> int:
         """0 when all is well, 1 for warnings, 2 for what is broken, 3 where something could not be found out."""
         return worst(one.status for one in self.findings).exit_code
+
+    def nagios(self) -> str:
+        """Say the worst status and, in one line, how it is."""
+        return f"{('OK', 'WARNING', 'CRITICAL', 'UNKNOWN')[self.exit_code]}: {self.text()}"
 
     def text(self) -> str:
         """Say in one line how it is."""

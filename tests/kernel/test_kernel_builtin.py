@@ -175,6 +175,18 @@ async def test_doctor_names_a_plugin_that_failed(tmp_path: Path) -> None:
     assert found["Plugins"][-1].message == "0 in use"
 
 
+def test_doctor_that_cannot_begin_is_unknown(tmp_path: Path) -> None:
+    """A file that nobody can read is no WARNING, and is told in the format asked for."""
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "msp-toolkit.toml").write_text("[mcp\n")
+    plain, asked = (run_cli("doctor", *words, cwd=tmp_path) for words in ((), ("--json",)))
+    assert (plain.code, asked.code) == (3, 3)
+    assert json.loads(asked.out)["error"]["code"] == "CONFIG_INVALID"
+    line = run_cli("--safe-mode", "doctor", "--as", "nagios")
+    assert line.out.startswith("WARNING: 1 of "), line
+
+
 def test_doctor_looks_at_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """None is a warning; a wrong configuration and a full disk are critical; a good one is fine."""
     empty = json.loads(run_cli("--safe-mode", "doctor", "--json", cwd=tmp_path).out)
