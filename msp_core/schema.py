@@ -20,7 +20,7 @@ from msp_core.hookspecs import record_of
 from msp_core.records import Doc, Param, Surface, Tool
 from msp_core.registry import known_ids
 from msp_core.secrets import SecretRef
-from msp_core.structure import Unstructurable, is_union, plain, said, structure
+from msp_core.structure import LARGEST, Unstructurable, is_union, plain, said, structure
 
 if TYPE_CHECKING:
     from msp_core.registry import Registry
@@ -289,7 +289,9 @@ def json_schema(type_: Any) -> dict[str, Any]:
 
 
 def _schema(type_: Any) -> dict[str, Any]:
-    simple = {str: "string", int: "integer", float: "number", bool: "boolean"}.get(type_)
+    if type_ is int:
+        return {"type": "integer", "minimum": -LARGEST, "maximum": LARGEST}
+    simple = {str: "string", float: "number", bool: "boolean"}.get(type_)
     if simple:
         return {"type": simple}
     if is_union(type_):

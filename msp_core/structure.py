@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 _SCALARS = frozenset((bool, int, float, str))
-_LARGEST = 2**53 - 1
+LARGEST = 2**53 - 1
 """The largest whole number that every JSON reader and both databases can carry."""
 
 
@@ -131,7 +131,7 @@ def _plainly(value: Any, type_: Any) -> Any:
     """
     if type_ in (str, bool) and type(value) is type_:
         return value
-    if type_ is int and type(value) is int and abs(value) <= _LARGEST:
+    if type_ is int and type(value) is int and abs(value) <= LARGEST:
         return value
     if type_ is float and type(value) in (int, float) and abs(value) < float("inf"):
         return float(value)
@@ -232,7 +232,7 @@ def _whole(value: Any, _: Any) -> int:
     if type(value) is not int:
         message = f"expected a whole number, got {_show(value)}"
         raise ValueError(message)
-    if abs(value) > _LARGEST:
+    if abs(value) > LARGEST:
         message = "the number is too large"
         raise ValueError(message)
     return value

@@ -50,9 +50,12 @@ class Outer:
     every: timedelta = timedelta(minutes=5)
 
 
+WHOLE = {"type": "integer", "minimum": -(2**53) + 1, "maximum": 2**53 - 1}
+"""What a whole number may be: `structure` takes no other."""
+
 SCHEMAS = [
     (str, {"type": "string"}),
-    (int, {"type": "integer"}),
+    (int, WHOLE),
     (float, {"type": "number"}),
     (bool, {"type": "boolean"}),
     (ClientId, {"type": "string"}),
@@ -60,15 +63,15 @@ SCHEMAS = [
     (Colour, {"type": "string", "enum": ["red", "blue"]}),
     (datetime, {"type": "string", "format": "date-time"}),
     (SecretRef, {"type": "string", "pattern": "^[a-z][a-z0-9]*:"}),
-    (int | None, {"type": "integer"}),
-    (int | str, {"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+    (int | None, WHOLE),
+    (int | str, {"anyOf": [WHOLE, {"type": "string"}]}),
     (Sequence[Colour], {"type": "array", "items": {"type": "string", "enum": ["red", "blue"]}}),
-    (tuple[int, ...], {"type": "array", "items": {"type": "integer"}}),
+    (tuple[int, ...], {"type": "array", "items": WHOLE}),
     (Mapping[str, float], {"type": "object", "additionalProperties": {"type": "number"}}),
     (Mapping[str, Any], {"type": "object"}),
     (dict[str, object], {"type": "object"}),
     (Any, {}),
-    (Annotated[int, Doc("How many.")], {"type": "integer", "description": "How many."}),
+    (Annotated[int, Doc("How many.")], {**WHOLE, "description": "How many."}),
 ]
 
 

@@ -41,7 +41,9 @@ _STEERING = re.compile(
 )
 _TEXTS = ("description", "default", "enum", "const")
 """Keys of a schema whose texts a model reads."""
-_LOOSE = ("required", "additionalProperties", "default", "description", "format", "pattern")
+_LOOSE = (
+    "required", "additionalProperties", "default", "description", "format", "pattern", "minimum", "maximum",
+)  # fmt: skip
 _PLAN: dict[str, Any] = {
     "type": "object",
     "properties": {
