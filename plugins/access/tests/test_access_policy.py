@@ -6,11 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msp_access.policy import policy
+from msp_access.policy import Policy, policy
 from msp_access.settings import AccessSettings, Approval, Level, Limits, Role
 from msp_core.v1 import Actor, Call, Effect, PermissionDenied, Scope, Surface
 
 TOOLS = ("client.list", "client.add", "device.exec", "health.check")
+
+
+def policy_of(settings: AccessSettings, one: Call) -> Policy:
+    """Return the policy of a call."""
+    return policy(settings, one.surface, one.actor, one.scope, lambda: TOOLS)
 
 
 def call(
@@ -36,10 +41,10 @@ def call(
 
 def test_without_settings() -> None:
     """The local user may do everything on the command line; a model's changes need approval."""
-    made = policy(AccessSettings(), call(), lambda: TOOLS)
+    made = policy_of(AccessSettings(), call())
     assert (made.scope, made.read_only, made.approval) == (Scope(), False, Approval.NEVER)
     made.check(call("x", Effect.DESTROY))
-    model = policy(AccessSettings(), call(surface=Surface.MCP), lambda: TOOLS)
+    model = policy_of(AccessSettings(), call(surface=Surface.MCP))
     assert (model.approval, model.plan_first) == (Approval.DESTROY, True)
     assert not model.approval.wants(Effect.RECORD)
     assert model.approval.wants(Effect.DESTROY)
@@ -62,29 +67,29 @@ def test_the_most_a_call_may_do(limits: Limits, allowed: Effect) -> None:
     settings = AccessSettings(actors={"local:alice": limits})
     for effect in Effect:
         one = call("health.check", effect)
-        made = policy(settings, one, lambda: TOOLS)
+        made = policy_of(settings, one)
         if effect <= allowed:
             made.check(one)
         else:
             with pytest.raises(PermissionDenied):
                 made.check(one)
     assert made.read_only == (limits.read_only or limits.role is Role.VIEWER)
-    policy(settings, call(actor="local:bob"), lambda: TOOLS).check(call("x", Effect.DESTROY))
+    policy_of(settings, call(actor="local:bob")).check(call("x", Effect.DESTROY))
 
 
 def test_a_dry_run_may_look_further_only_in_read_only_mode() -> None:
     """Read-only mode lets a change be planned; a smaller scope does not."""
     plan = call("device.exec", Effect.CHANGE, dry_run=True)
-    policy(AccessSettings(read_only=True), plan, lambda: TOOLS).check(plan)
+    policy_of(AccessSettings(read_only=True), plan).check(plan)
     settings = AccessSettings(actors={"local:alice": Limits(max_effect=Level.RECORD)})
     with pytest.raises(PermissionDenied):
-        policy(settings, plan, lambda: TOOLS).check(plan)
+        policy_of(settings, plan).check(plan)
 
 
 def test_tool_patterns() -> None:
     """`client.*` means every tool of that group and no other."""
     settings = AccessSettings(surfaces={"cli": Limits(tools=("client.*", "health.check"))})
-    made = policy(settings, call(), lambda: TOOLS)
+    made = policy_of(settings, call())
     assert made.scope.tools == {"client.list", "client.add", "health.check"}
     with pytest.raises(PermissionDenied):
         made.check(call("device.exec"))
@@ -113,7 +118,7 @@ def test_nothing_widens(scope: Scope, surface: Limits, actor: Limits) -> None:
     """Whatever the settings say, the result is inside the scope asked for and inside both limits."""
     one = call(scope=scope)
     settings = AccessSettings(surfaces={"cli": surface}, actors={"local:alice": actor})
-    made = policy(settings, one, lambda: TOOLS)
+    made = policy_of(settings, one)
     for clients in (scope.clients, surface.clients, actor.clients):
         if clients is not None:
             assert made.scope.clients is not None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msp_access import chain, plans
 from msp_access.api import PlanState
-from msp_access.policy import Policy, policy, tool_names
+from msp_access.policy import Policies, Policy
 from msp_access.settings import AccessSettings
 from msp_core.v1 import Call, Planned, Proposal, Toolkit
 from msp_store.api import Store, Tx
@@ -21,13 +21,13 @@ class AccessApprovals:
     """See `msp_core.v1.Approvals`."""
 
     def __init__(self, toolkit: Toolkit, store: Store) -> None:
-        self._registry = toolkit.registry
         self._settings = toolkit.settings(AccessSettings)
+        self._policies = Policies(self._settings, toolkit.registry)
         self._store = store
 
     async def propose(self, call: Call, planned: Sequence[Planned]) -> Proposal:
         """Store what the call would change; a person has to approve what destroys, and what is beyond the caps."""
-        limits = policy(self._settings, call, lambda: tool_names(self._registry))
+        limits = self._policies.of(call.surface, call.actor, call.scope)
         limits.check(call)
         why = _person_because(limits, call, planned)
         state = PlanState.PENDING if why else PlanState.OFFERED

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msp_access.policy import Policy, policy, tool_names
+from msp_access.policy import Policies, Policy
 from msp_access.rates import Rates
 from msp_access.settings import AccessSettings
 from msp_access.trail import Entry, Trail
@@ -45,13 +45,14 @@ class AccessGuard:
         self._toolkit = toolkit
         self._settings = toolkit.settings(AccessSettings)
         self._rates = Rates(self._settings.rate_limits)
+        self._policies = Policies(self._settings, toolkit.registry)
         self._trail = Trail(self._write_rows)
         self._plans: dict[str, Used] = {}  # correlation id of a call -> the plan it carries out
         self._applying: dict[str, str] = {}  # key of a change -> correlation id of its call
 
     async def authorise(self, call: Call) -> Grant:
         """Let the call pass within the limits of its actor and surface, or stop it."""
-        limits = self._policy(call)
+        limits = self._policies.of(call.surface, call.actor, call.scope)
         limits.check(call)
         if call.surface in _LIMITED:
             self._rates.take(call)
@@ -61,18 +62,7 @@ class AccessGuard:
 
     async def grant(self, actor: Actor, scope: Scope, surface: Surface) -> Grant:
         """Return what the settings leave of a scope on a surface."""
-        limits = self._policy(
-            Call(
-                tool="",
-                effect=Effect.READ,
-                surface=surface,
-                actor=actor,
-                scope=scope,
-                correlation_id="",
-                started_at=self._toolkit.now(),
-                dry_run=True,
-            )
-        )
+        limits = self._policies.of(surface, actor, scope)
         return Grant(scope=limits.scope, read_only=limits.read_only)
 
     async def record(self, call: Call, outcome: Outcome) -> None:
@@ -91,7 +81,7 @@ class AccessGuard:
 
     async def begin_change(self, call: Call, change: Change) -> ChangeState:
         """Commit the intention to change something, with its row in the audit trail."""
-        limits = self._policy(call)
+        limits = self._policies.of(call.surface, call.actor, call.scope)
         chain, journal, plans = _module("chain"), _module("journal"), _module("plans")
         plan = self._plans.get(call.correlation_id)
         if plan is not None:
@@ -121,10 +111,6 @@ class AccessGuard:
         journal = _module("journal")
         await self._write(lambda tx: journal.finish(tx, change.key, ok=ok, result=result))
         self._applying.pop(change.key, None)
-
-    def _policy(self, call: Call) -> Policy:
-        registry = self._toolkit.registry
-        return policy(self._settings, call, lambda: tool_names(registry))
 
     async def _approve(self, call: Call, limits: Policy) -> None:
         """Use up an approval where one is needed; also proves that the trail can be written before anything happens."""

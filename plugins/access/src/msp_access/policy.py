@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import partial
 
 from attrs import evolve, frozen
 
 from msp_access.settings import AccessSettings, Approval, Limits, Role
 from msp_core.v1 import (
+    Actor,
     Call,
     Data,
     Effect,
@@ -25,6 +27,7 @@ _UNATTENDED = frozenset({Surface.MCP})
 
 Nothing changes there that was not planned first; what destroys, and what is beyond the caps, needs a person.
 """
+_MOST_KNOWN = 1000
 _UNATTENDED_CLIENTS, _UNATTENDED_TARGETS = 1, 10
 """Caps there, where the settings name none."""
 
@@ -70,19 +73,44 @@ class Policy(Data):
             )
 
 
-def policy(settings: AccessSettings, call: Call, tool_names: Callable[[], Iterable[str]]) -> Policy:
-    """Put together what the settings say about this call; no source widens what another one limits."""
+class Policies:
+    """The policies of one toolkit, each put together once: settings do not change while it is open."""
+
+    def __init__(self, settings: AccessSettings, registry: Registry) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._known: dict[tuple[Surface, str, Scope], Policy] = {}
+
+    def of(self, surface: Surface, actor: Actor, scope: Scope) -> Policy:
+        """Return what an actor with this scope may do on a surface."""
+        key = (surface, actor.id, scope)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            names = partial(tool_names, self._registry)
+            found = self._known[key] = policy(self._settings, surface, actor, scope, names)
+        return found
+
+
+def policy(
+    settings: AccessSettings,
+    surface: Surface,
+    actor: Actor,
+    scope: Scope,
+    tool_names: Callable[[], Iterable[str]],
+) -> Policy:
+    """Put together what the settings say; no source widens what another one limits."""
     limits = [
-        *_found(settings.surfaces.get(call.surface.value)),
-        *_found(settings.actors.get(call.actor.id)),
+        *_found(settings.surfaces.get(surface.value)),
+        *_found(settings.actors.get(actor.id)),
     ]
-    scope = call.scope
     read_only = settings.read_only
     for one in limits:
         scope = _narrowed(scope, one, tool_names)
         read_only = read_only or one.read_only or one.role is Role.VIEWER
     said = [one.approval for one in limits if one.approval is not None]
-    unattended = call.surface in _UNATTENDED
+    unattended = surface in _UNATTENDED
     default = Approval.DESTROY if unattended else Approval.NEVER
     max_clients = _least(
         settings.max_clients_per_change, *(one.max_clients_per_change for one in limits)
