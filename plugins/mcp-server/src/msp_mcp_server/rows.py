@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import Enum
+from math import isfinite
 from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,8 +20,8 @@ from msp_mcp_server.pages import Page
 
 _TITLES = ("name", "title", "what")
 """Columns that say what a row is, for its first line."""
-_SCALARS = frozenset((bool, int, float, str, type(None)))
-_NESTED = frozenset((dict, list))
+_AS_THEY_ARE = frozenset((bool, int, str, type(None)))
+_LOOKED_INTO = frozenset((dict, list, float))
 
 
 def items_of(rows: Sequence[Any], fields: Sequence[str]) -> list[dict[str, Any]]:
@@ -40,16 +41,17 @@ def items_of(rows: Sequence[Any], fields: Sequence[str]) -> list[dict[str, Any]]
 
 
 def compact(value: Any) -> Any:
-    """Leave out what says nothing: empty texts, empty lists, null."""
-    if isinstance(value, dict):
+    """Leave out what says nothing: empty texts, empty lists, null, and numbers that JSON has not."""
+    kind = type(value)
+    if kind is dict:
         return {
             key: kept
             for key, item in value.items()
-            if (kept := compact(item) if type(item) in _NESTED else item) or kept == 0
+            if (kept := compact(item) if type(item) in _LOOKED_INTO else item) or kept == 0
         }
-    if isinstance(value, list):
+    if kind is list:
         return [compact(item) for item in value]
-    return value
+    return None if kind is float and not isfinite(value) else value
 
 
 def _columns(rows: Sequence[Any]) -> dict[str, Sequence[Any]]:
@@ -82,7 +84,7 @@ def _values(rows: Sequence[Any], path: str) -> list[Any]:
 
 
 def _data(column: Sequence[Any]) -> Sequence[Any]:
-    if _SCALARS.issuperset(map(type, column)):
+    if _AS_THEY_ARE.issuperset(map(type, column)):
         return column
     return _each(lambda value: compact(plain(value)), column)
 
