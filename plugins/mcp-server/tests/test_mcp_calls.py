@@ -113,6 +113,8 @@ async def test_errors_have_the_promised_shape(desk: Desk, agent: Agent) -> None:
         assert missing["code"] == "CLIENT_NOT_FOUND"
         assert missing["details"]["client_id"] == "invalid-id"
         assert "client_list" in missing["details"]["suggestion"]
+        guessed = error_of(await client.call_tool("client_show", {"client": "acme-corp"}))
+        assert "Did you mean client_id?" in guessed["details"]["suggestion"]
         crash = error_of(await client.call_tool("door_crash", {}))
         assert crash["code"] == "SYSTEM_ERROR"
         assert "Traceback" not in json.dumps(crash)

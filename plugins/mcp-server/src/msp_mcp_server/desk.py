@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -54,6 +55,8 @@ log = logging.getLogger(__name__)
 LONGEST_UNKNOWN = 100
 _MOST_CALLERS = 1000
 _HIDDEN = "Something in it looks like a secret and is not shown here: say no unless you know it. "
+LONGEST_LEARNING_S = 10.0
+"""Then calls are served all the same: a keyring may wait for its owner to unlock it."""
 MOST_ARGUMENTS = 1_000_000
 """Characters of arguments in one call."""
 
@@ -128,7 +131,7 @@ class Desk:
             reading = asyncio.to_thread(toolkit.secrets.learn, toolkit.config.data)
             self._learning = asyncio.ensure_future(reading)
         if not self._learning.done():
-            await asyncio.shield(self._learning)
+            await asyncio.wait({self._learning}, timeout=LONGEST_LEARNING_S)
 
     async def call(
         self,
@@ -216,10 +219,12 @@ class Desk:
         known = one.input["properties"]
         unknown = [name for name in arguments if name not in known]
         if unknown:
+            near = get_close_matches(unknown[0][:40], known, n=1)
+            meant = f"Did you mean {near[0]}? " if near else ""
             raise InvalidParameters(
                 f"{one.tool.name}: {clean(unknown[0])[:40]}: unknown parameter "
                 f"(known: {', '.join(known) or 'none'})",
-                suggestion=f"Look at the input schema of {one.name}.",
+                suggestion=f"{meant}Look at the input schema of {one.name}.",
             )
         return page_of(one, arguments, self.settings.page) if one.rows else None
 

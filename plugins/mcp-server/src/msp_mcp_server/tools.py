@@ -162,7 +162,7 @@ async def print_config(
         made = {"servers": {"msp-toolkit": {"type": "stdio", **server}}}
     else:
         made = {"mcpServers": {"msp-toolkit": server}}
-    ctx.warn(f"It belongs in {_FILES[client]}.")
+    ctx.say(f"It belongs in {_FILES[client]}.")
     return ClientConfig(client=client, file=_FILES[client], config=made)
 
 
