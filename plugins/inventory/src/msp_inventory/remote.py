@@ -108,7 +108,7 @@ async def run_command(
     device: Annotated[str, Doc("The device, as CLIENT/DEVICE."), Param(arg=True)],
     command: Annotated[
         Sequence[str],
-        Doc("The command line, passed on as it is; write -- before it."),
+        Doc("The command line, passed on as it is."),
         Param(arg=True),
     ],
     *,
