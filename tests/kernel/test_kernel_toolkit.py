@@ -379,11 +379,11 @@ def test_the_root_options(tmp_path: Path) -> None:
 
 
 def test_a_log_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """Before anything is done."""
+    """Before anything is done, so what judges has judged nothing."""
     (tmp_path / "file").write_text("")
     option = f"general.log_file={tmp_path}/file/x.log"
     done = run_cli("--safe-mode", "--set", option, "doctor", cwd=tmp_path)
-    assert done.code == 1
+    assert done.code == 3
     assert "log file" in done.err
     assert "CONFIG_INVALID" in done.err
 
