@@ -167,7 +167,7 @@ async def _audit(
         message=mask(error.message) if error else "",
     )
     try:
-        await asyncio.shield(guard.record(call, outcome))
+        await guard.record(call, outcome)
     except MspError as failure:
         if error is not None and error.message == failure.message:
             return  # the call failed for want of the same thing, and says so

@@ -257,7 +257,7 @@ class Guard(Protocol):
     async def record(self, call: Call, outcome: Outcome) -> None:
         """Add the call to the audit trail, refused ones included; raise StoreError where that cannot be done now.
 
-        The result of a call that is not noted does not leave.
+        The result of a call that is not noted does not leave. Once begun, it ends also where its caller is cancelled.
         """
         ...
 

@@ -3,6 +3,7 @@
 Built for every command, so the tables (and the database) are loaded only where something is written or approved.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -77,7 +78,7 @@ class AccessGuard:
         row["at"] = self._toolkit.now()
         # What a call read or noted is as true after a power cut that took its row; what it changed must not be.
         sync = bool(left) or call.effect >= Effect.CHANGE
-        await self._trail.add(Entry(row, left, sync))
+        await asyncio.shield(self._trail.add(Entry(row, left, sync)))
 
     async def begin_change(self, call: Call, change: Change) -> ChangeState:
         """Commit the intention to change something, with its row in the audit trail."""

@@ -114,10 +114,17 @@ class Talk:
         The work is a task of its own, so that it is cancelled once and ends in its own way: where the SDK cancels,
         every later await is cancelled too, and a sweep could not give back what it holds.
         """
-        self._task = asyncio.ensure_future(work)
-        self._task.add_done_callback(self._next_turn)
+        self._task = asyncio.ensure_future(self._to_its_end(work))
+        self._task.add_done_callback(lambda _: self._next_turn())  # one cancelled before it began
         found: T | None = await self._until_turn()
         return found
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await work
+        finally:
+            # At once: a callback of the task would come a round of the loop later
+            self._next_turn()
 
     async def go_on(self, request: Request) -> Any:
         """Let the call go on with what another request brought, until the next turn."""
@@ -136,7 +143,7 @@ class Talk:
         assert self._task is not None
         self._turn = asyncio.get_running_loop().create_future()
         if self._task.done():
-            self._next_turn(self._task)
+            self._next_turn()
         try:
             await self._turn
         except asyncio.CancelledError:
@@ -147,7 +154,7 @@ class Talk:
         await self._quieten()
         return self._task.result() if self._task.done() else None
 
-    def _next_turn(self, _task: "asyncio.Task[Any] | None" = None) -> None:
+    def _next_turn(self) -> None:
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)
 
