@@ -172,7 +172,7 @@ class Context:
         if self.scope.clients is None:
             return
         for client_id in client_ids:
-            if client_id not in self.scope.clients:
+            if not self.scope.allows_client(client_id):
                 message = f"Client {client_id!r} not found."
                 raise ClientNotFound(
                     message,
