@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -386,3 +387,19 @@ async def test_addresses_are_decoded(desk: Desk, agent: Agent, id: str) -> None:
         for wrong in ("..%2Facme-corp", "..%5Cacme-corp", "acme%00corp", "%ff", "acme-corp%0A"):
             with pytest.raises(MCPError, match="Resource not found"):
                 await client.read_resource(f"msp://clients/{wrong}")
+
+
+async def test_a_store_of_secrets_that_hangs_holds_up_no_call_for_ever(
+    desk: Desk, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A keyring may wait for its owner; calls wait for it only so long."""
+    unlocked = threading.Event()
+    monkeypatch.setattr("msp_mcp_server.desk.LONGEST_LEARNING_S", 0.05)
+    monkeypatch.setattr(desk.toolkit.secrets, "learn", lambda _config: unlocked.wait(30))
+    try:
+        async with agent(desk) as client:
+            with anyio.fail_after(10):
+                result = await client.call_tool("client_list", {})
+        assert not result.is_error
+    finally:
+        unlocked.set()

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -327,6 +328,20 @@ def test_no_write_waits_for_a_reader(sizes: list[int], random: random.Random) ->
             os.close(writing)
     assert got == sent
     assert all(length == done for length, done in asked)
+
+
+def test_of_a_socket_nobody_knows_what_it_takes() -> None:
+    """Only a pipe says how much it holds; into anything else goes what is safe."""
+    ours, theirs = socket.socketpair()
+    reading, writing = os.pipe()
+    try:
+        assert stdio._capacity(ours.fileno()) == 0
+        assert stdio._capacity(writing) >= 4096
+    finally:
+        ours.close()
+        theirs.close()
+        os.close(reading)
+        os.close(writing)
 
 
 class _Message:
