@@ -1,6 +1,7 @@
 """The cases of hosts and transports catch what they are for: this machine passes, each broken host fails its case."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,11 @@ import pytest
 
 from msp_core.testing.conformance import MachineConformance
 from msp_core.testing.conformance.machine import open_machine
-from msp_core.testing.subject import _installed, _needs
 from msp_host_local.conformance import ThisMachine
 
 sys.path.insert(0, str(Path(__file__).parent))
 from broken_machines import BROKEN
+from catching import assert_caught
 
 pytestmark = pytest.mark.anyio
 
@@ -33,19 +34,10 @@ async def run_case(case: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-async def test_a_broken_host_is_caught(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_broken_host_is_caught(name: str, tmp_path: Path) -> None:
     """The case named for it fails with the broken host, and passes with the good one."""
     case, breakage = BROKEN[name]
-    _installed.cache_clear()
-    _needs.cache_clear()
-    await run_case(case, tmp_path / "good")
-    with monkeypatch.context() as patch:
-        breakage(patch)
-        with pytest.raises(BaseException) as caught:  # noqa: PT011 - whatever makes a test fail
-            await run_case(case, tmp_path / "broken")
-    assert not isinstance(caught.value, pytest.skip.Exception | KeyboardInterrupt), "skipped"
+    await assert_caught(partial(run_case, case), breakage, tmp_path)
 
 
 def test_every_case_of_machines_catches_something() -> None:
