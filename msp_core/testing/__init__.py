@@ -2,8 +2,9 @@
 
 `run_cli` and `run_tool` use an installed plugin as people do; `toolkit_for` gives a toolkit with one plugin under test
 and nothing else that is installed; `StrictVendor` answers HTTP and refuses what nobody expected; `ResultSink` sees
-that every result was looked at; `msp_core.testing.conformance` holds the cases every plugin must pass;
-`msp_core.testing.strategies` makes data for hypothesis. Names are loaded on first use.
+that every result was looked at; `eventually` waits for what takes its own time; `msp_core.testing.conformance` holds
+the cases every plugin must pass; `msp_core.testing.strategies` makes data for hypothesis. Names are loaded on first
+use.
 """
 
 from importlib import import_module
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from msp_core.testing.door import open_door as open_door
     from msp_core.testing.nouns import fake_client as fake_client
     from msp_core.testing.nouns import fake_device as fake_device
+    from msp_core.testing.patience import eventually as eventually
     from msp_core.testing.sink import ResultSink as ResultSink
     from msp_core.testing.subject import toolkit_for as toolkit_for
     from msp_core.testing.vendor import FaultyVendor as FaultyVendor
@@ -34,6 +36,7 @@ _HOMES = {
     "msp_core.testing.commandline": "Done run_cli run_tool",
     "msp_core.testing.door": "open_door",
     "msp_core.testing.nouns": "fake_client fake_device",
+    "msp_core.testing.patience": "eventually",
     "msp_core.testing.sink": "ResultSink",
     "msp_core.testing.subject": "toolkit_for",
     "msp_core.testing.vendor": "FaultyVendor Reply Request StrictVendor",

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
@@ -87,12 +86,12 @@ async def ask_nested(ctx: Context) -> Any:
 async def dawdle(ctx: Context) -> str:
     """Ask, then take longer than allowed."""
     await ctx.ask("Who are you?", Form)
-    await asyncio.sleep(1)
+    await asyncio.sleep(60)
     return "done"
 
 
 def toolkit(folder: Path) -> Toolkit:
-    """Return a toolkit with these tools; each may take a fifth of a second."""
+    """Return a toolkit with these tools; each may take half a second."""
     module = ModuleType("kernel_questions_double")
     functions: dict[str, Callable[..., Any]] = {
         "form": ask_form,
@@ -108,7 +107,7 @@ def toolkit(folder: Path) -> Toolkit:
                 run=f"{module.__name__}:{name}",
                 summary=name,
                 effect=Effect.READ,
-                timeout=timedelta(seconds=0.2),
+                timeout=timedelta(seconds=0.5),
             )
             for name in functions
         ]
@@ -150,12 +149,10 @@ async def test_nothing_is_guessed_from_an_answer(tmp_path: Path) -> None:
 async def test_a_person_is_not_hurried(tmp_path: Path) -> None:
     """The time a person takes does not count towards the call's timeout; the time after it does."""
     async with toolkit(tmp_path) as made:
-        said = await answered(made, "form", Person({"name": "Jo"}, after=0.5))
+        said = await answered(made, "form", Person({"name": "Jo"}, after=1))
         assert said.name == "Jo"
-        started = time.monotonic()
         with pytest.raises(TimedOut):
-            await answered(made, "dawdle", Person({"name": "Jo"}, after=0.5))
-        assert time.monotonic() - started < 1.4
+            await answered(made, "dawdle", Person({"name": "Jo"}, after=1))
 
 
 @pytest.mark.parametrize(

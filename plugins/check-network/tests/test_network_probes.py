@@ -30,6 +30,7 @@ from msp_check_network.limits import NetworkLimits, ProbeTarget, requests
 from msp_check_network.ping import ping, read_command
 from msp_check_network.probes import Prober
 from msp_check_network.source import read
+from msp_core.testing import eventually
 from msp_core.v1 import (
     Device,
     FactQuery,
@@ -336,7 +337,7 @@ async def test_probe_source_asks_once_for_what_devices_share() -> None:
             requests={device.id: tuple(requests(limits, device)) for device in devices[1:]},
         )
         found = [item async for item in read(context(), None, query)]
-        await asyncio.sleep(0.05)
+        await eventually(lambda: seen)
     assert [item.device_id for item in found] == [device.id for device in devices[1:]]
     assert {item.vantage for item in found} == {"toolkit"}
     assert [bool(result.error) for result in found[0].fact.results] == [False, True]

@@ -252,7 +252,7 @@ async def test_a_run_that_lost_its_claim_stops(open_world, monkeypatch):
         await asyncio.sleep(0.01)
     await store.write(lambda _: runs.abandon(1))
     with pytest.raises(Conflict, match="taken over"):
-        await asyncio.wait_for(sweep, 5)
+        await asyncio.wait_for(sweep, 30)
     go.set()
     run = await toolkit.call("health.check")
     assert (run.run_id, run.counts.ok) == ("2", 2)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from msp_clients.api import Clients, KnowsHealth
+from msp_core.testing import eventually
 from msp_core.v1 import (
     ClientStatus,
     Conflict,
@@ -95,22 +96,26 @@ async def test_a_vendor_that_hangs_delays_nobody_else(open_world):
     world = World.of(clients=2, devices=3, instances=("good", "bad"))
 
     async def hang(query):
-        await asyncio.sleep(3600)
-        yield
+        try:
+            await asyncio.sleep(3600)
+            yield
+        finally:
+            given_up.append(query)
 
+    given_up = []
     world.behave["bad"] = hang
     toolkit = await open_world(world, overrides={"health_checks": {"timeouts": {"client": "3s"}}})
     health, ctx = await toolkit.get(Health), toolkit.context()
     sweep = asyncio.create_task(toolkit.call("health.check"))
-    started = time.monotonic()
-    while not (await health.status(ctx, "c1")).results:
-        assert time.monotonic() - started < 2.8, "the good console waited for the bad one"
-        await asyncio.sleep(0.02)
-    assert not sweep.done()
+
+    async def recorded():
+        return (await health.status(ctx, "c1")).results
+
+    await eventually(recorded)
+    assert not given_up, "the good console waited for the bad one"
     run = await sweep
     assert balanced(run, 12).unknown == 6
     assert {c.message for c in run.concerns} == {"bad: no answer within 3 s"}
-    assert time.monotonic() - started < 15
 
 
 async def test_a_slow_vendor_is_waited_for(open_world):

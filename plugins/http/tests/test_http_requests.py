@@ -392,11 +392,11 @@ async def test_concurrency_is_bounded(bench: Any) -> None:
     """No more requests than allowed are under way, and waiting for a turn takes none of their time."""
 
     async def handle(_request: Any, _writer: Any) -> bytes:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
         return answer()
 
     server = await bench.server(handle)
-    client = bench.client(server, concurrency=4, timeout_s=0.5)
+    client = bench.client(server, concurrency=4, timeout_s=1.2)
     await asyncio.gather(*(client.get("/") for _ in range(60)))
     assert server.most_open == 4
 

@@ -1,6 +1,5 @@
 """The ConnectWise Automate simulator over real HTTP."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -129,7 +128,7 @@ async def test_tokens_and_the_second_factor(automate: Any, lab: Lab) -> None:
     assert (await automate.call("POST", "/apitoken", json=login))[0] == 401
 
 
-async def test_command_runs_to_its_result(automate: Any) -> None:
+async def test_command_runs_to_its_result(automate: Any, lab: Lab) -> None:
     """A command is executing first, then has its output; failures say so."""
     for line, status, output in (
         ('cmd.exe!!! /c "hostname"', "Success", "ACME-DC01"),
@@ -139,7 +138,7 @@ async def test_command_runs_to_its_result(automate: Any) -> None:
         body = {"ComputerId": 1, "Command": {"Id": "2"}, "Parameters": [line]}
         code, started = await automate.call("POST", "/Computers/1/CommandExecute", json=body)
         assert (code, started["Status"], started["Output"]) == (200, "Executing", "")
-        await asyncio.sleep(0.35)
+        lab.control.advance(seconds=1)
         rows = await automate.get("/Computers/1/CommandExecute", ids=started["Id"])
         assert [row["Status"] for row in rows] == [status]
         assert output in rows[0]["Output"]

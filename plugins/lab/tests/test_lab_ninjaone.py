@@ -1,6 +1,5 @@
 """The NinjaOne simulator over real HTTP."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -159,7 +158,7 @@ async def test_script_runs_and_its_output_is_found(ninjaone: Any, lab: Lab) -> N
     body = {"type": "SCRIPT", "id": script["id"], "parameters": "hostname", "runAs": "system"}
     assert (await ninjaone.call("POST", "/device/1051/script/run", json=body))[0] == 204
     assert len(await ninjaone.get("/device/1051/jobs")) == 1
-    await asyncio.sleep(0.35)
+    lab.control.advance(seconds=1)
     newer = await ninjaone.get("/device/1051/activities", newerThan=log["lastActivityId"])
     codes = [a["statusCode"] for a in newer["activities"]]
     assert codes == ["COMPLETED", "STARTED", "START_REQUESTED"]

@@ -1,6 +1,5 @@
 """Both simulators, every endpoint, held against the vendors' own API descriptions by Prism."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -105,7 +104,7 @@ async def test_ninjaone(
         ):
             status, answer = await caller.call(method, path, json=body)
             assert status in (200, 204), (path, answer)
-        await asyncio.sleep(0.4)
+        lab.control.advance(seconds=1)
         done = await caller.get("/device/1051/activities")
         assert "COMPLETED" in {a["statusCode"] for a in done["activities"]}
         assert (await caller.get("/device/1051"))["id"] == 1051
@@ -167,7 +166,7 @@ async def test_automate(
         command = {"ComputerId": 1, "Command": {"Id": "2"}, "Parameters": ["cmd.exe!!! /c ver"]}
         status, job = await caller.call("POST", "/Computers/1/CommandExecute", json=command)
         assert (status, job.get("Status")) == (200, "Executing"), job
-        await asyncio.sleep(0.4)
+        lab.control.advance(seconds=1)
         done = await caller.get("/Computers/1/CommandExecute", ids=job["Id"])
         assert done[0]["Status"] == "Success"
         assert len(await caller.get("/Computers/1/CommandHistory")) == 1

@@ -15,6 +15,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
+from msp_core.testing import eventually
 from msp_core.v1 import InvalidParameters
 from msp_mcp_server.desk import Desk
 from msp_mcp_server.hygiene import clean
@@ -156,18 +157,13 @@ async def test_cancelling_stops_the_work(desk: Desk, agent: Agent, tmp_path: Pat
     async with agent(desk) as client:
         with anyio.move_on_after(0.5):
             await client.call_tool("door_wait", {"seconds": 60, "note": str(word)})
-        for _ in range(100):
-            if word.exists():
-                break
-            await anyio.sleep(0.05)
-        assert word.read_text() == "cancelled"
+        assert await eventually(lambda: word.exists() and word.read_text()) == "cancelled"
         assert not (await client.call_tool("client_list", {})).is_error
-    for _ in range(100):
-        trail = await desk.toolkit.call("audit.list", {"tool": "door.wait"})
-        if trail.items:
-            break
-        await anyio.sleep(0.05)
-    assert trail.items[0].outcome == "cancelled"
+
+    async def noted() -> Any:
+        return (await desk.toolkit.call("audit.list", {"tool": "door.wait"})).items
+
+    assert (await eventually(noted))[0].outcome == "cancelled"
 
 
 async def test_a_cancelled_sweep_leaves_sound_records(desk: Desk, agent: Agent) -> None:

@@ -18,6 +18,8 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from msp_core.testing import eventually
+
 pytestmark = [pytest.mark.anyio]
 PROGRAM = [sys.executable, "-m", "msp_core"]
 PING = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
@@ -165,7 +167,6 @@ async def test_a_revoked_key_hears_nothing_more(
     async def note(text: str) -> None:
         words = ["client", "update", "acme-corp", "--notes", text]
         await anyio.run_process([*PROGRAM, *words], cwd=workspace)
-        await anyio.sleep(1)
 
     http = httpx2.AsyncClient(headers={"authorization": f"Bearer {ours}"}, timeout=30)
     front = streamable_http_client(url, http_client=http)
@@ -175,10 +176,12 @@ async def test_a_revoked_key_hears_nothing_more(
         else:
             await stack.enter_async_context(client.listen(resource_subscriptions=[uri]))
         await note("one")
+        await eventually(lambda: heard)
         assert set(heard) == {uri}
         heard.clear()
         await anyio.run_process([*PROGRAM, "key", "revoke", "ours"], cwd=workspace)
         await note("two")
+        await anyio.sleep(1)
         assert heard == []
 
 

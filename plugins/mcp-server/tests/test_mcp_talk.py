@@ -13,6 +13,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
+from msp_core.testing import eventually
 from msp_core.v1 import Actor, Principal, Scope
 from msp_mcp_server import talk, waiting
 from msp_mcp_server.desk import Desk
@@ -301,7 +302,7 @@ async def test_a_subscriber_hears_of_a_change(
             await asyncio.sleep(0.3)
             assert heard == []
             done.append("open x")
-            await asyncio.sleep(0.5)
+            await eventually(lambda: heard)
             assert heard == ["acme://doors"]
             await client.unsubscribe_resource("acme://doors")
             done.append("open y")

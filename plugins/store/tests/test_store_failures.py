@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from attrs import evolve
 
 from msp_core.v1 import Migrations, StoreError
 from msp_store.api import IntegerField, Model, TextField
@@ -100,7 +101,9 @@ async def test_a_locked_database_is_waited_for_then_named(sqlite_store):
     assert "scheduler" in error.suggestion
     timer = threading.Timer(0.1, lambda: other.execute("COMMIT"))
     timer.start()
-    await store.write(lambda tx: tx.emit("b", {}))
+    patient = open_store_of(store, busy_timeout_s=30.0)
+    await patient.write(lambda tx: tx.emit("b", {}))
+    await patient.aclose()
     timer.join()
     other.close()
     assert await store.read(names) == ["b"]
@@ -110,11 +113,11 @@ async def test_a_lock_on_postgresql_is_waited_for_then_named(postgresql_store):
     """The same on PostgreSQL, where another writer holds the writers' lock."""
     store = postgresql_store(busy_timeout_s=0.3)
     await store.open()
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
     other = open_store_of(store)
     await other.open()
-    held = asyncio.create_task(other.write(lambda tx: release.wait(10)))
-    await asyncio.sleep(0.1)
+    held = asyncio.create_task(other.write(lambda tx: (begun.set(), release.wait(10))))
+    await asyncio.to_thread(begun.wait, 10)
     error = await failing(store.write(lambda tx: tx.emit("a", {})))
     assert error.details["reason"] == "busy"
     release.set()
@@ -124,10 +127,8 @@ async def test_a_lock_on_postgresql_is_waited_for_then_named(postgresql_store):
     assert await store.read(names) == ["b"]
 
 
-def open_store_of(store):
-    from msp_store.engine import DatabaseStore
-
-    return DatabaseStore(store.target, store.ledger._records.values())
+def open_store_of(store, **other):
+    return DatabaseStore(evolve(store.target, **other), store.ledger._records.values())
 
 
 @pytest.mark.parametrize(

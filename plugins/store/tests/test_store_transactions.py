@@ -264,8 +264,11 @@ async def test_closing_finishes_what_was_begun(sqlite_store):
     """aclose waits for the write that runs, and the store refuses work afterwards."""
     store = sqlite_store()
     await store.open()
-    task = asyncio.create_task(store.write(lambda tx: (time.sleep(0.1), tx.emit("last", {}))))
-    await asyncio.sleep(0.02)
+    begun = threading.Event()
+    task = asyncio.create_task(
+        store.write(lambda tx: (begun.set(), time.sleep(0.1), tx.emit("last", {})))
+    )
+    await asyncio.to_thread(begun.wait, 10)
     await store.aclose()
     await task
     with pytest.raises(RuntimeError, match="closed"):

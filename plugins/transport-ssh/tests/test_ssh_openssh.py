@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import asyncssh
 import pytest
 
-from msp_core.testing import open_door
+from msp_core.testing import eventually, open_door
 from msp_core.v1 import (
     AuthenticationFailed,
     Command,
@@ -229,6 +229,11 @@ def start(*command: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
+def listens(address: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as tried:
+        return tried.connect_ex(str(address)) == 0
+
+
 async def test_openssh_agent(
     host: Sshd, known_hosts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,7 +242,7 @@ async def test_openssh_agent(
     host.admit(make_key(file))
     agent = start("ssh-agent", "-D", "-a", str(address))
     try:
-        await asyncio.sleep(0.5)
+        await eventually(lambda: listens(address))
         monkeypatch.setenv("SSH_AUTH_SOCK", str(address))
         shell(f"ssh-add -q {file}")
         async with adapter(known_hosts, agent=True) as ssh:
@@ -331,7 +336,7 @@ async def test_openssh_drop_in_the_middle_of_a_command(
     """A server process that dies under a command is no success; the next command connects anew."""
     async with adapter(known_hosts, key_file=key) as ssh:
         running = asyncio.create_task(run(ssh, f"127.0.0.1:{host.port}", "echo begun; sleep 33.3"))
-        await asyncio.sleep(1.5)
+        await eventually(lambda: "sleep 33.3" in output("ps", "-eo", "args").splitlines())
         for pid in children(host.process.pid):
             os.kill(pid, signal.SIGKILL)
         with pytest.raises(VendorUnavailable, match="may still be running"):
@@ -348,8 +353,7 @@ async def test_openssh_timeout_ends_the_command(user_host: Sshd, tmp_path: Path)
             ssh, f"127.0.0.1:{user_host.port}", "echo begun; exec sleep 34.4", seconds=2
         )
         assert (result.timed_out, result.exit_code, result.stdout) == (True, None, "begun\n")
-        await asyncio.sleep(0.5)
-        assert "sleep 34.4" not in output("ps", "-eo", "args")
+        await eventually(lambda: "sleep 34.4" not in output("ps", "-eo", "args"))
 
 
 def output(*command: str) -> str:

@@ -13,7 +13,7 @@ import asyncssh
 import pytest
 from attrs import evolve
 
-from msp_core.testing import open_door
+from msp_core.testing import eventually, open_door
 from msp_core.v1 import (
     AuthenticationFailed,
     Command,
@@ -290,10 +290,16 @@ async def test_ssh_nobody_there(known_hosts: Path) -> None:
 
 async def test_ssh_drop_in_the_middle_of_a_command(known_hosts: Path) -> None:
     """A connection that ends while a command runs never looks like success, and the next one works."""
-    async with server() as host, adapter(known_hosts) as ssh:
+    begun = asyncio.Event()
+
+    async def noted(process: asyncssh.SSHServerProcess) -> None:
+        begun.set()
+        await shell(process)
+
+    async with server(noted) as host, adapter(known_hosts) as ssh:
         trust(known_hosts, host.line)
         running = asyncio.create_task(run(ssh, host.port, "sleep 3"))
-        await asyncio.sleep(0.7)
+        await begun.wait()
         host.connections[0].abort()
         with pytest.raises(VendorUnavailable, match="may still be running"):
             await running
@@ -323,14 +329,14 @@ async def test_ssh_timeout_and_cancel(known_hosts: Path) -> None:
     async with server(endless) as host, adapter(known_hosts) as ssh:
         trust(known_hosts, host.line)
         started = time.monotonic()
-        result = await run(ssh, host.port, "x", seconds=0.5)
+        result = await run(ssh, host.port, "x", seconds=2)
         assert (result.timed_out, result.exit_code, result.stdout) == (True, None, "begun\n")
         task = asyncio.create_task(run(ssh, host.port, "x", seconds=60))
         await asyncio.sleep(0.3)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 30
 
 
 async def test_ssh_output_is_capped_and_harmless(known_hosts: Path) -> None:
@@ -464,8 +470,7 @@ async def test_ssh_idle_connections_are_closed(known_hosts: Path) -> None:
         async with adapter(known_hosts, jump=jump, keep_open=timedelta(seconds=0.2)) as ssh:
             trust(known_hosts, gate.line + host.line)
             await run(ssh, host.port, "true")
-            await asyncio.sleep(1)
-            assert not ssh._connections._shared
+            await eventually(lambda: not ssh._connections._shared)
             assert (await run(ssh, host.port, "echo anew")).stdout == "anew\n"
         assert len(host.connections) == 2
 
