@@ -13,8 +13,8 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.transport_security import TransportSecuritySettings
 
 from msp_core.v1 import ConfigError, Keys, MspError, Principal, UnknownPlugin
+from msp_mcp_server.connections import Connection
 from msp_mcp_server.desk import Desk
-from msp_mcp_server.impatience import Impatient
 from msp_mcp_server.server import build
 from msp_mcp_server.waiting import AGAIN, PRINCIPAL
 
@@ -54,7 +54,8 @@ async def serve(desk: Desk, host: str, port: int, *, started: Callable[[str], No
         front,
         host=host,
         port=port,
-        http=Impatient,
+        http=Connection,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
