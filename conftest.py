@@ -109,6 +109,18 @@ def _log_as_it_was() -> Iterator[None]:
         root.setLevel(level)
 
 
+@pytest.fixture(autouse=True)
+def _secrets_as_they_were() -> Iterator[None]:
+    """Forget what a test made known as a secret: it would be masked in whatever later tests look at."""
+    from msp_core import secrets
+
+    before = set(secrets._seen)
+    yield
+    if secrets._seen != before:
+        secrets._seen.intersection_update(before)
+        secrets._pattern.cache_clear()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the long tests the time they take on a busy machine."""
     for item in items:

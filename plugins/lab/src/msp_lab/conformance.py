@@ -65,7 +65,7 @@ class NinjaOne(_Simulated):
     """NinjaOne as the lab simulates it."""
 
     vendor = "ninjaone"
-    config: Mapping[str, Any] = {"page_size": 8, "timeout": 1, "command_scripts": ["41", "42"]}
+    config: Mapping[str, Any] = {"page_size": 8, "timeout": 2, "command_scripts": ["41", "42"]}
     fields = FieldNames(
         ids=("id", "organizationId", "locationId"),
         name="displayName",
@@ -93,7 +93,7 @@ class Automate(_Simulated):
     """ConnectWise Automate as the lab simulates it."""
 
     vendor = "automate"
-    config: Mapping[str, Any] = {"page_size": 8, "timeout": 1, "username": "lab-api"}
+    config: Mapping[str, Any] = {"page_size": 8, "timeout": 2, "username": "lab-api"}
     fields = FieldNames(
         ids=("Id", "Client"),
         name="ComputerName",
