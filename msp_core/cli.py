@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from msp_core import __version__
 from msp_core.errors import MspError
 from msp_core.index import Index, groups, read_index, write_index
+from msp_core.program import program_name
 from msp_core.workspace import find_file
 
 if TYPE_CHECKING:
@@ -261,10 +262,10 @@ def _override(into: dict[str, Any], item: str) -> None:
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; usage errors are 64, never a traceback."""
     words = list(sys.argv[1:] if args is None else args)
-    program = Path(sys.argv[0]).name
-    name = program if program in ("msp", "msp-toolkit") else "msp-toolkit"
     try:
-        code = typer.main.get_command(app).main(words, prog_name=name, standalone_mode=False)
+        code = typer.main.get_command(app).main(
+            words, prog_name=program_name(), standalone_mode=False
+        )
         return int(code or 0)
     except MspError as error:
         from msp_core.terminal import say_error

@@ -25,6 +25,7 @@ from msp_core.errors import (
     UnknownPlugin,
 )
 from msp_core.output import Format, render
+from msp_core.program import typed
 from msp_core.records import Effect, Spelling, Surface, Tool
 from msp_core.registry import Registry
 from msp_core.schema import Parameter, choices, cli_path, judges, parameters, row_type
@@ -57,7 +58,7 @@ def command(toolkit: Toolkit, tool: Tool) -> TyperCommand:
         tool.name.rpartition(".")[2],
         params=params,
         callback=run,
-        help=text + (f"\n\nExample: {tool.example}" if tool.example else ""),
+        help=typed(text + (f"\n\nExample: {tool.example}" if tool.example else "")),
         rich_markup_mode=None,
     )
 

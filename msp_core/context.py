@@ -22,6 +22,7 @@ from msp_core.errors import (
     MspError,
     PermissionDenied,
 )
+from msp_core.program import program_name
 from msp_core.protocols import Actor, Asks, Change, Guard, Progress, Scope
 from msp_core.records import Effect, Surface
 from msp_core.structure import Unstructurable, plain, structure
@@ -183,7 +184,7 @@ class Context:
     def spelt(self, tool: str) -> str:
         """Return how a tool is called where this call came from: `msp-toolkit client list` or `client_list`."""
         if self.surface is Surface.CLI:
-            return f"msp-toolkit {tool.replace('.', ' ')}"
+            return f"{program_name()} {tool.replace('.', ' ')}"
         return tool.replace(".", "_")
 
     async def change(

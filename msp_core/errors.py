@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from msp_core.program import typed
+
 
 class MspError(Exception):
     """Report a failure a person can act on.
@@ -24,8 +26,8 @@ class MspError(Exception):
         """Return the shape every surface shows: `{"code", "message", "details": {..., "suggestion"}}`."""
         details = dict(self.details)
         if self.suggestion:
-            details["suggestion"] = self.suggestion
-        return {"code": self.code, "message": self.message, "details": details}
+            details["suggestion"] = typed(self.suggestion)
+        return {"code": self.code, "message": typed(self.message), "details": details}
 
 
 class InvalidParameters(MspError):

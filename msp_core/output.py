@@ -12,6 +12,7 @@ import attrs
 
 from msp_core.display import Column, Display, Listing, shown_in
 from msp_core.layout import fold, table
+from msp_core.program import typed
 from msp_core.secrets import mask_data, mask_known
 from msp_core.status import Status
 from msp_core.structure import plain
@@ -198,11 +199,11 @@ def _for_people(
     columns = display.columns if listed or display.rows or not display.summary else ()
     if not rows:
         parts.append(
-            empty
+            typed(empty)
             if listed and not getattr(result, "notes", ())
             else ""
             if listed
-            else display.empty
+            else typed(display.empty)
         )
     elif columns:
         cells = [[_text(_value(row, column), column, zone) for column in columns] for row in rows]
@@ -214,12 +215,12 @@ def _for_people(
         parts.extend(_fields(row, zone) for row in rows)
     if display.summary and (display.rows or not listed):
         with shown_in(zone):
-            said = clean(display.summary(result), keep_lines=True)
+            said = clean(typed(display.summary(result)), keep_lines=True)
         parts.append(said if display.verbatim else _said(said, width))
     if isinstance(result, Listing):
         if len(result.items) < result.total:
             parts.append(f"{len(result.items)} of {result.total} shown.")
-        parts.extend(fold(clean(note), width) for note in result.notes)
+        parts.extend(fold(clean(typed(note)), width) for note in result.notes)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -267,7 +268,7 @@ def _text(value: Any, column: Column, zone: tzinfo) -> str:
         )
     if attrs.has(type(value)):
         return json.dumps(plain(value), ensure_ascii=False)
-    return clean(str(value))
+    return clean(typed(str(value)))
 
 
 def _said(text: str, width: int | None) -> str:

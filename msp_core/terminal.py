@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from msp_core.errors import ConfirmationRequired, MspError
 from msp_core.layout import fold
 from msp_core.output import clean
+from msp_core.program import typed
 from msp_core.secrets import mask
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ class ProgressBar:
 
 def say_error(error: MspError, stream: TextIO) -> None:
     """Say what failed, why, what to do next, and the code."""
-    message = clean(mask(error.message), keep_lines=True)
+    message = clean(mask(typed(error.message)), keep_lines=True)
     stream.write(_marked("Error", f"{message} [{error.code}]", "1;31", stream))
     if error.suggestion:
-        stream.write(f"  {clean(mask(error.suggestion), keep_lines=True)}\n")
+        stream.write(f"  {clean(mask(typed(error.suggestion)), keep_lines=True)}\n")
     plan = error.details.get("plan")
     if plan:
         stream.write(f"  Plan: {clean(str(plan))}\n")
@@ -102,12 +103,12 @@ class Asker:
 
 def say(text: str) -> None:
     """Say how the work goes."""
-    sys.stderr.write(f"{clean(mask(text))}\n")
+    sys.stderr.write(f"{clean(mask(typed(text)))}\n")
 
 
 def warn(text: str) -> None:
     """Say something beside the result."""
-    sys.stderr.write(_marked("Warning", clean(mask(text)), "33", sys.stderr))
+    sys.stderr.write(_marked("Warning", clean(mask(typed(text))), "33", sys.stderr))
 
 
 def confirm(action: str, target: str, *, yes: bool, no_input: bool) -> None:

@@ -65,7 +65,7 @@ def test_help_imports_no_plugin(workspace):
     ours = sorted(name for name in modules if name.startswith("msp_"))
     assert set(ours) <= {
         "msp_core", "msp_core.__main__", "msp_core.cli", "msp_core.errors", "msp_core.index",
-        "msp_core.workspace",
+        "msp_core.program", "msp_core.workspace",
     }  # fmt: skip
     assert not modules & {"asyncio", "attr", "importlib_metadata", "logging", "peewee", *HEAVY}
     assert len(modules) < 170
