@@ -1,18 +1,18 @@
 """Serve one agent over this process's standard streams.
 
 The SDK's own transport moves every line through a thread and two queues, which is most of what a call costs there.
-Where both streams are pipes or sockets, as programs that start servers make them, the event loop reads and writes them.
+Where the system can, the event loop reads and writes the streams itself.
 """
 
 import asyncio
 import json
 import os
 import select
-import signal
 import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from threading import Thread
 from typing import Any, Self
 
 import anyio
@@ -32,41 +32,41 @@ _AT_ONCE = 4096
 async def serve(desk: Desk) -> None:
     """Serve until the agent closes the stream; while serving, stray output goes to stderr."""
     server = build(desk)
-    streams: AbstractAsyncContextManager[Any] = pipes() if _are_pipes() else stdio_server()
+    streams: AbstractAsyncContextManager[Any] = pipes() if os.name == "posix" else stdio_server()
     async with streams as (reader, writer):
-        with _until_terminated():
-            await server.run(reader, writer, server.create_initialization_options())
+        await server.run(reader, writer, server.create_initialization_options())
 
 
 @contextmanager
-def _until_terminated() -> Iterator[None]:
-    """End what runs, each call in its own way, when the process is told to stop."""
-    with anyio.CancelScope() as scope:
-        if os.name != "posix":
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, scope.cancel)
-        try:
-            yield
-        finally:
-            loop.remove_signal_handler(signal.SIGTERM)
+def _waitable() -> Iterator[None]:
+    """Let the event loop wait for standard input also where it is a terminal or a file: a thread makes a pipe of it.
+
+    Nobody waits for that thread: it reads until something comes, and a server that is told to stop ends before.
+    """
+    mode = os.fstat(0).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        yield
+        return
+    reading, writing = os.pipe()
+    with _taken(0, reading) as source:
+        Thread(target=_pump, args=(source, writing), daemon=True).start()
+        yield
 
 
-def _are_pipes() -> bool:
-    if os.name != "posix":
-        return False
-    try:
-        modes = [os.fstat(fd).st_mode for fd in (0, 1)]
-    except OSError:
-        return False
-    return all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
+def _pump(source: int, target: int) -> None:
+    with suppress(OSError), os.fdopen(target, "wb", 0) as pipe:
+        while data := os.read(source, _AT_ONCE):
+            pipe.write(data)
 
 
 @asynccontextmanager
 async def pipes() -> AsyncIterator[tuple["Reader", "Writer"]]:
     """Take the standard streams for the protocol alone."""
-    with _taken(0, os.open(os.devnull, os.O_RDONLY)) as inward, _taken(1, os.dup(2)) as outward:
+    with (
+        _waitable(),
+        _taken(0, os.open(os.devnull, os.O_RDONLY)) as inward,
+        _taken(1, os.dup(2)) as outward,
+    ):
         lines = asyncio.StreamReader(limit=LONGEST_LINE)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(lines), os.fdopen(os.dup(inward), "rb", 0)

@@ -23,6 +23,8 @@ from msp_core.v1 import (
 )
 from msp_mcp_server.settings import McpSettings
 
+_PROGRAMS = ("msp-toolkit", "msp")
+"""The second is all there is where the bundle is not installed."""
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -89,7 +91,7 @@ async def serve(
     ] = None,
     read_only: Annotated[bool, Doc("Agents only read, whatever else they may.")] = False,
 ) -> None:
-    """Serve every tool to an agent over MCP, until it hangs up.
+    """Serve every tool to an agent over MCP, until it hangs up or the server is told to stop (Ctrl-C, SIGTERM).
 
     Start it from the agent's configuration: see `mcp config`. With --http it listens on this machine only, unless
     keys (`key create`) and mcp.allowed_hosts are configured.
@@ -97,22 +99,24 @@ async def serve(
     from attrs import evolve
 
     from msp_mcp_server.desk import Desk
+    from msp_mcp_server.stopping import until_told_to_stop
 
     _set_log_level(ctx)
     desk = Desk(ctx.toolkit)
     desk.settings = evolve(desk.settings, read_only=desk.settings.read_only or read_only)
     for one in desk.catalog.left_out:
         ctx.warn(f"{one.tool} is not shown to agents: {one.reason}")
-    if not http:
-        from msp_mcp_server.stdio import serve as serve_stdio
+    with until_told_to_stop():
+        if not http:
+            from msp_mcp_server.stdio import serve as serve_stdio
 
-        await serve_stdio(desk)
-        return
-    from msp_mcp_server.http import serve as serve_http
+            await serve_stdio(desk)
+            return
+        from msp_mcp_server.http import serve as serve_http
 
-    await serve_http(
-        desk, host or desk.settings.host, _port(ctx, desk.settings, port), started=_say_started
-    )
+        await serve_http(
+            desk, host or desk.settings.host, _port(ctx, desk.settings, port), started=_say_started
+        )
 
 
 def _say_started(url: str) -> None:
@@ -174,8 +178,12 @@ def _environment(ctx: Context) -> dict[str, str]:
 
 def _program() -> str:
     """Return the program by its full path: an agent has another PATH than the shell."""
-    beside = Path(sys.executable).parent / ("msp-toolkit.exe" if os.name == "nt" else "msp-toolkit")
-    return str(beside) if beside.exists() else shutil.which("msp-toolkit") or "msp-toolkit"
+    folder, ending = Path(sys.executable).parent, ".exe" if os.name == "nt" else ""
+    for name in _PROGRAMS:
+        beside = folder / f"{name}{ending}"
+        if beside.exists():
+            return str(beside)
+    return next(filter(None, map(shutil.which, _PROGRAMS)), _PROGRAMS[0])
 
 
 async def list_tools(ctx: Context) -> Listing[ToolCost]:
