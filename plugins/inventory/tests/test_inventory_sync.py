@@ -295,6 +295,15 @@ async def test_only_one_client(toolkit: Toolkit, fleet: Any) -> None:
     assert await device_ids(toolkit) == ["acme-corp/srv-01", "globex/srv-01"]
 
 
+async def test_clients_of_a_console_that_lists_devices_alone(
+    open_toolkit: Callable, fleet: Any, console: Callable
+) -> None:
+    """Those its devices name are counted as listed: no table tells of new clients among none."""
+    report = await sync(await open_toolkit(kind="test-devices"))
+    rmm = next(one for one in report.instances if one.instance == "rmm")
+    assert (rmm.listed_clients, rmm.clients_created, rmm.listed_devices) == (2, 2, 3)
+
+
 async def test_one_client_of_a_console_without_clients(
     open_toolkit: Callable, fleet: Any, console: Callable
 ) -> None:

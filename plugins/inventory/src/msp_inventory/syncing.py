@@ -46,6 +46,13 @@ class Answer:
     started_at: datetime
     unreadable: Mapping[LinkKind, frozenset[str] | None]
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The console's clients, id -> name; those its devices name where it lists no clients."""
+        if self.lists_clients:
+            return {one.external_id: tidy(one.name) for one in self.clients}
+        return {one.client_external_id: one.client_external_id for one in self.devices}
+
 
 @frozen(kw_only=True)
 class Mapped:
@@ -112,7 +119,7 @@ class Syncing:
         return InstanceSync(
             instance=instance,
             complete=True,
-            listed_clients=len(mapped.client_of if self._is_limited else answer.clients),
+            listed_clients=len(mapped.client_of if self._is_limited else answer.names),
             listed_devices=len(answer.devices),
             clients_created=mapped.created,
             clients_linked=counts.clients_linked + mapped.linked,
@@ -145,7 +152,7 @@ class Syncing:
         return InstanceSync(
             instance=instance,
             complete=False,
-            listed_clients=len(answer.clients) if answer else 0,
+            listed_clients=len(answer.names) if answer else 0,
             listed_devices=len(answer.devices) if answer else 0,
             duration_s=round(time.perf_counter() - started, 3),
             error=error.message,
@@ -213,12 +220,9 @@ class Syncing:
     async def _map(self, instance: str, answer: Answer) -> Mapped:
         """Decide whose clients the console's clients are: by link, by the same name, by making them."""
         linked = self.links.setdefault(instance, {})
-        names = {one.external_id: tidy(one.name) for one in answer.clients}
-        if not answer.lists_clients:
-            names = {one.client_external_id: one.client_external_id for one in answer.devices}
         client_of: dict[str, str] = {}
         strangers: dict[str, str] = {}
-        for external_id, name in names.items():
+        for external_id, name in answer.names.items():
             if external_id in linked:
                 client = self.known.get(linked[external_id])
                 if client is not None and client.deleted_at is None:
