@@ -160,6 +160,15 @@ async def test_blanks_around_a_header_are_not_its_value(patient: int, padded: by
         b"POST / HTTP/1.1\r\nhost: x\r\nx: a\x00b\r\n\r\n",
         b"POST http://[::1 HTTP/1.1\r\nhost: x\r\n\r\n",
         b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"CONNECT / HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\nHost: y\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-api-key: y\r\n\r\n",
+        b"POST / HTTP/1.1\nhost: x\n\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\nx: a\r\n b\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/2.0\r\nhost: x\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
@@ -170,3 +179,78 @@ async def test_what_is_no_request_is_refused(patient: int, request_line: bytes) 
     writer.write(request_line)
     assert (await reader.readline()).startswith(b"HTTP/1.1 400")
     writer.close()
+
+
+OFFER = b"connection: upgrade\r\nupgrade: h2c\r\n"
+
+
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize(
+    ("request_", "size"),
+    [
+        (HEAD + OFFER + b"content-length: 38\r\n\r\n" + b"GET / HTTP/1.1\r\nhost: smuggled.example\r\n", 38),
+        (HEAD + b"transfer-encoding: chunked\r\n" + OFFER + b"\r\n2\r\nab\r\n0\r\n\r\n", 2),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n" + OFFER + b"\r\n", 0),
+    ],
+)  # fmt: skip
+async def test_an_offer_to_speak_another_protocol_is_declined(
+    patient: int, request_: bytes, size: int, apart: bool
+) -> None:
+    """The body stays the request's own, and what follows is the next request, however they arrive."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", patient)
+    head, _, body = request_.partition(b"\r\n\r\n")
+    for part in (head + b"\r\n\r\n", body + WHOLE) if apart else (request_ + WHOLE,):
+        writer.write(part)
+        await asyncio.sleep(0.05)
+    for expected in (size, 2):
+        answer = await asyncio.wait_for(reader.readuntil(b">"), 4)
+        assert answer.endswith(b"\r\n\r\n%d <>" % expected)
+    writer.close()
+
+
+async def test_many_offers_at_once_are_declined(patient: int) -> None:
+    """One behind another, without going deeper for each."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", patient)
+    writer.write((b"GET / HTTP/1.1\r\nhost: x\r\n" + OFFER + b"\r\n") * 3000)
+    for _ in range(3000):
+        assert (await asyncio.wait_for(reader.readuntil(b">"), 4)).endswith(b"0 <>")
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"NONSENSE\r\n\r\n", HEAD + b"transfer-encoding: chunked\r\n\r\nz\r\n", b"a" * 500_000],
+)
+async def test_a_refusal_is_not_taken_for_another_answer(port: int, broken: bytes) -> None:
+    """What is wrong behind a request that is being answered ends the connection without a word."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(WHOLE)
+    await asyncio.sleep(0.1)
+    writer.write(broken)
+    assert await read(reader) == b""
+    writer.close()
+
+
+async def test_a_request_learns_that_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where another request came behind it: an endless answer would go on for ever."""
+    gone = asyncio.Event()
+
+    async def endless(_scope: Any, receive: Any, send: Any) -> None:
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone.set()
+
+        watching = asyncio.ensure_future(watch())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not gone.is_set():
+            await send({"type": "http.response.body", "body": b"more", "more_body": True})
+            await asyncio.sleep(0.02)
+        await watching
+
+    async for port in serving(endless):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(WHOLE + WHOLE)
+        await reader.readuntil(b"more")
+        writer.transport.abort()
+        await asyncio.wait_for(gone.wait(), 4)
