@@ -103,9 +103,14 @@ async def test_unknown_neither_opens_nor_resolves(open_world):
     world.behave["one"] = silent
     await sweep(toolkit, world, 95)
     assert await states(toolkit) == [("pc-1", "cpu", "critical", "open, stale")]
+    listed = await toolkit.call("alert.list", {})
+    assert listed.notes == ("Stale: the last sweep could not look; it may be over, or worse.",)
+    shown = await toolkit.call("alert.show", {"alert": listed.items[0].alert.id})
+    assert "stale: the last sweep could not look" in shown.say()
     del world.behave["one"]
     await sweep(toolkit, world, 95)
     assert await states(toolkit) == [("pc-1", "cpu", "critical", "open")]
+    assert (await toolkit.call("alert.list", {})).notes == ()
     world.behave["one"] = silent
     await sweep(toolkit, world, 10)
     del world.behave["one"]

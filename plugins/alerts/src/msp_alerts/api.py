@@ -23,6 +23,8 @@ from msp_core.v1 import (
 OPENED = "alerts.opened"
 UPDATED = "alerts.updated"
 RESOLVED = "alerts.resolved"
+STALE = "the last sweep could not look; it may be over, or worse"
+"""What people are told wherever an alert is called stale."""
 
 
 @frozen(kw_only=True)
@@ -37,10 +39,15 @@ class AlertEntry:
     """True when the last sweep could not look, so that the problem may be over or worse."""
 
     @property
+    def is_stale(self) -> bool:
+        """Whether it is called stale; a resolved alert is not."""
+        return self.stale and self.alert.state is not AlertState.RESOLVED
+
+    @property
     def state(self) -> str:
         """The state for people, with stale and muted."""
         words = [self.alert.state.value]
-        if self.stale and self.alert.state is not AlertState.RESOLVED:
+        if self.is_stale:
             words.append("stale")
         if self.muted:
             words.append("muted")
@@ -66,6 +73,8 @@ class AlertEntry:
             end = alert.acknowledged_until
             until = "it is over" if end is None else moment(end)
             lines.append(f"  acknowledged by {alert.acknowledged_by} until {until}")
+        if self.is_stale:
+            lines.append(f"  stale: {STALE}")
         if self.note:
             lines.append(f"  note: {self.note}")
         if alert.resolved_at:

@@ -3,7 +3,9 @@
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from msp_alerts.api import AlertEntry, Alerts
+from attrs import evolve
+
+from msp_alerts.api import STALE, AlertEntry, Alerts
 from msp_alerts.moments import parse_moment
 from msp_clients.api import Clients
 from msp_core.v1 import (
@@ -58,7 +60,7 @@ async def list_alerts(
         client_id = (await (await ctx.get(Clients)).get(ctx, client, include_deleted=True)).id
     begin = parse_moment(since, ctx.now(), _zone(ctx), ahead=False) if since else None
     alerts = await ctx.get(Alerts)
-    return await alerts.list(
+    found = await alerts.list(
         ctx,
         client_id=client_id,
         severity=severity,
@@ -67,6 +69,9 @@ async def list_alerts(
         include_resolved=all,
         limit=limit,
     )
+    if any(one.is_stale for one in found.items):
+        return evolve(found, notes=(*found.notes, f"Stale: {STALE}."))
+    return found
 
 
 async def show_alert(ctx: Context, alert: AlertId) -> AlertEntry:
