@@ -187,6 +187,7 @@ async def test_a_person_is_asked_in_the_agents_window(
     assert len(person.asked) == 1
     assert "demolish acme-corp/a" in person.asked[0]
     assert "door_demolish" in person.asked[0]
+    assert ".." not in person.asked[0]
     trail = await desk.toolkit.call("audit.list", {"tool": "door.demolish"})
     assert "approval" in {row.event for row in trail.items}
 

@@ -32,6 +32,8 @@ LONGEST_NAME = 46
 """Models take 64 characters, and agents put `mcp__msp-toolkit__` in front."""
 LONGEST_TEXT = 300
 LARGEST_PAGE = 500
+SHORT_LIST = 20
+"""Entries of a list inside a whole, where the agent names no limit."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _STEERING = re.compile(
     r"(?i)\b(ignore|disregard|forget|override)\b.{0,40}\b(previous|prior|above|earlier|all|other|system)\b"
@@ -167,12 +169,14 @@ def offered(tool: Tool, function: Callable[..., Any], toolkit: Toolkit, page: in
     rows = row_type(function)
     if rows is not None:
         _page_input(schema["properties"], page)
+    output = _output(function, rows)
+    if rows is None and tool.effect < Effect.CHANGE and _holds_lists(output):
+        schema["properties"].setdefault("limit", _limit(SHORT_LIST, "Most entries of each list"))
     if tool.effect >= Effect.CHANGE:
         schema["properties"]["plan"] = {
             "type": "string",
             "description": "Id of the plan that a first call without it returned",
         }
-    output = _output(function, rows)
     if output and tool.effect >= Effect.CHANGE:
         output["properties"] = {**output.get("properties", {}), "plan": _PLAN}
     return Offered(
@@ -195,18 +199,22 @@ def _output(function: Callable[..., Any], rows: Any) -> dict[str, Any]:
 
 def _page_input(properties: dict[str, Any], page: int) -> None:
     properties.pop("offset", None)
-    properties["limit"] = {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": LARGEST_PAGE,
-        "default": page,
-    }
+    properties["limit"] = _limit(page)
     properties["cursor"] = {"type": "string", "description": "next_cursor of the page before"}
     properties["fields"] = {
         "type": "array",
         "items": {"type": "string"},
         "description": "Only these fields of each row",
     }
+
+
+def _limit(default: int, description: str = "") -> dict[str, Any]:
+    limit = {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": default}
+    return {**limit, "description": description} if description else limit
+
+
+def _holds_lists(output: Mapping[str, Any]) -> bool:
+    return any(one.get("type") == "array" for one in output.get("properties", {}).values())
 
 
 def _listing(rows: Any) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from msp_core.v1 import (
 )
 from msp_mcp_server.catalog import Catalog, Offered
 from msp_mcp_server.hygiene import clean, safe, spelled
-from msp_mcp_server.pages import Page, page_of, paged_arguments, rows_of
+from msp_mcp_server.pages import Page, entries_of, page_of, paged_arguments, rows_of
 from msp_mcp_server.results import (
     Reply,
     content_reply,
@@ -190,6 +190,7 @@ class Desk:
         plan = rest.pop("plan", "") if one.planned else ""
         try:
             page = self._checked(one, rest, plan)
+            most = 0 if page is not None else entries_of(one, rest)
         except InvalidParameters as error:
             await refuse(one.tool, _short(arguments), ctx, error)
         if one.planned and ctx.read_only:
@@ -203,7 +204,7 @@ class Desk:
             plan = planned
         ctx.plan = plan
         result = await invoke(one.tool, rest, ctx)
-        return self._reply(one, page, result, ctx)
+        return self._reply(one, page, most, result, ctx)
 
     def _checked(self, one: Offered, arguments: Mapping[str, Any], plan: Any) -> Page | None:
         if _size(arguments) > MOST_ARGUMENTS:
@@ -228,7 +229,9 @@ class Desk:
             )
         return page_of(one, arguments, self.settings.page) if one.rows else None
 
-    def _reply(self, one: Offered, page: Page | None, result: Any, ctx: Context) -> Reply:
+    def _reply(
+        self, one: Offered, page: Page | None, most: int, result: Any, ctx: Context
+    ) -> Reply:
         if isinstance(result, McpResult):
             return content_reply(result)
         notes = list(ctx.warnings)
@@ -236,7 +239,7 @@ class Desk:
             notes.append("Read-only: nothing was recorded.")
         if page is not None:
             return page_reply(one, page, rows_of(one, page, result), notes, self._zone)
-        return whole_reply(one, result, notes, self._zone)
+        return whole_reply(one, result, notes, self._zone, most)
 
     async def _planned(
         self,
@@ -313,7 +316,7 @@ def question(
     given = spelled(json.dumps(arguments, ensure_ascii=False))
     hidden = mask_data(given + changes) != given + changes
     return (
-        f"An agent wants to call {one.name} with {given}. {clean(one.description)}. "
+        f"An agent wants to call {one.name} with {given}. {clean(one.description).rstrip('.')}. "
         f"It would:\n{changes or '- not known before'}{more}\n\n"
         f"{_HIDDEN if hidden else ''}"
         f"You are asked because {proposal.reason}. Approve?"

@@ -22,7 +22,7 @@ from msp_core.v1 import (
 )
 from msp_mcp_server.catalog import may_use
 from msp_mcp_server.desk import Desk
-from msp_mcp_server.hygiene import cleaned, safe
+from msp_mcp_server.hygiene import cleaned, safe, untrusted_fields, untrusted_meta
 from msp_mcp_server.talk import NobodyToAsk, Request, Talk, Undeclared, lacking
 from msp_mcp_server.waiting import Conversations, caller_of
 
@@ -210,11 +210,11 @@ def _contents(
         blob = base64.b64encode(result).decode()
         return types.BlobResourceContents(uri=uri, mime_type=one.mime_type, blob=blob)
     if isinstance(result, str):
-        text = safe(result)
-    else:
-        data = cleaned(mask_data(plain(result)))
-        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return types.TextResourceContents(uri=uri, mime_type=one.mime_type, text=text)
+        return types.TextResourceContents(uri=uri, mime_type=one.mime_type, text=safe(result))
+    data = cleaned(mask_data(plain(result)))
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    meta = untrusted_meta(untrusted_fields(data, {}))
+    return types.TextResourceContents(uri=uri, mime_type=one.mime_type, text=text, _meta=meta)
 
 
 def _fault(error: MspError, **data: Any) -> MCPError:

@@ -138,6 +138,11 @@ def untrusted_fields(data: Any, schema: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def untrusted_meta(fields: Sequence[str]) -> dict[str, Any] | None:
+    """Return how the protocol is told of fields with free text; None where there are none."""
+    return {"msp/untrusted": list(fields)} if fields else None
+
+
 def _free(
     values: Sequence[Any], schema: Mapping[str, Any], name: str, found: dict[str, None]
 ) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from attrs import evolve, frozen
 
 from msp_core.v1 import InvalidParameters, Listing
-from msp_mcp_server.catalog import LARGEST_PAGE, Offered
+from msp_mcp_server.catalog import LARGEST_PAGE, SHORT_LIST, Offered
 
 _OWN = ("limit", "cursor", "fields")
+_WRONG_LIMIT = f"limit: expected a whole number from 1 to {LARGEST_PAGE}"
 
 
 @frozen(kw_only=True)
@@ -36,8 +37,8 @@ def page_of(one: Offered, arguments: Mapping[str, Any], page: int) -> Page:
     own = {name: arguments[name] for name in _OWN if name in arguments}
     rest = {name: value for name, value in arguments.items() if name not in _OWN}
     limit = own.get("limit", page)
-    if type(limit) is not int or not 1 <= limit <= LARGEST_PAGE:
-        problems.append(f"limit: expected a whole number from 1 to {LARGEST_PAGE}")
+    if not _is_limit(limit):
+        problems.append(_WRONG_LIMIT)
     fields = own.get("fields", [])
     if not isinstance(fields, list) or not all(isinstance(name, str) for name in fields):
         problems.append("fields: expected a list of names")
@@ -63,6 +64,20 @@ def page_of(one: Offered, arguments: Mapping[str, Any], page: int) -> Page:
     return Page(start=start, limit=limit, fields=tuple(fields), arguments=rest, mark=mark)
 
 
+def entries_of(one: Offered, arguments: dict[str, Any]) -> int:
+    """Return how many entries of each list inside a whole are given; take the limit out where the tool has none."""
+    if one.has("limit"):
+        limit = arguments.get("limit")
+        return min(max(limit, SHORT_LIST), LARGEST_PAGE) if type(limit) is int else SHORT_LIST
+    limit = arguments.pop("limit", SHORT_LIST)
+    if not _is_limit(limit):
+        raise InvalidParameters(
+            f"{one.tool.name}: {_WRONG_LIMIT}",
+            suggestion=f"Look at the input schema of {one.name}.",
+        )
+    return int(limit)
+
+
 def paged_arguments(one: Offered, page: Page) -> dict[str, Any]:
     """Return the arguments that make the tool give at least the rows of a page."""
     arguments = dict(page.arguments)
@@ -80,6 +95,10 @@ def rows_of(one: Offered, page: Page, result: Any) -> Listing[Any]:
     if one.has("offset") and one.has("limit"):
         return found
     return evolve(found, items=items[page.start : page.start + page.limit])
+
+
+def _is_limit(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= LARGEST_PAGE
 
 
 def _mark(one: Offered, arguments: Mapping[str, Any]) -> str:

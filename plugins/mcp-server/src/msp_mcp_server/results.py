@@ -18,7 +18,7 @@ from msp_core.v1 import (
     plain,
     render,
 )
-from msp_mcp_server.catalog import Offered
+from msp_mcp_server.catalog import LARGEST_PAGE, Offered
 from msp_mcp_server.hygiene import (
     UNTRUSTED,
     clean,
@@ -31,8 +31,6 @@ from msp_mcp_server.pages import Page
 from msp_mcp_server.rows import compact, items_of, lines_of
 
 LONGEST_TEXT = 25_000
-_LONGEST_LIST = 20
-"""Entries of a list inside a whole; how many there are is said."""
 
 
 @frozen(kw_only=True)
@@ -73,27 +71,28 @@ def page_reply(
         data["remarks"] = said
     lines = [_heading(one, page, found), *lines_of(found.items, items, page, zone)]
     if more:
-        lines.append(
-            f"Rows {page.start + 1} to {after} of {found.total}; more with cursor {data['next_cursor']}"
-        )
-    return _reply(one, data, "\n\n".join([*lines, *said]))
+        rows = f"Rows {page.start + 1} to {after} of {found.total}"
+        said = [f"{rows}; more with cursor {data['next_cursor']}", *said]
+    return _reply(one, data, "\n\n".join(lines), said)
 
 
-def whole_reply(one: Offered, result: Any, notes: Sequence[str], zone: ZoneInfo) -> Reply:
-    """Return a result that is no list."""
+def whole_reply(
+    one: Offered, result: Any, notes: Sequence[str], zone: ZoneInfo, most: int
+) -> Reply:
+    """Return a result that is no list; of each list inside it at most so many entries, and how many there are."""
     data = compact(cleaned(mask_data(plain(result))))
     if not isinstance(data, dict):
         data = {} if data is None else {"result": data}
     cut: dict[str, str] = {}
-    data = _shortened(data, "", cut)
+    data = _shortened(data, "", most, cut)
     said = [clean(note) for note in notes]
     if cut:
         data["cut"] = cut
-        said.append("Not all is shown: " + ", ".join(f"{k} {v}" for k, v in cut.items()) + ".")
+        said.append(_cut_note(one, cut))
     if said:
         data["remarks"] = said
     text = str(mask_data(render(result, Format.TABLE, zone=zone)))
-    return _reply(one, data, "\n\n".join([clean(text), *said]))
+    return _reply(one, data, clean(text), said)
 
 
 def content_reply(result: McpResult) -> Reply:
@@ -110,34 +109,41 @@ def plan_reply(one: Offered, proposal: Proposal, planned: Sequence[Planned]) -> 
         "changes": changes,
     }
     lines = "\n".join(f"- {change}" for change in changes) or "- nothing that can be told before"
-    text = (
-        f"Nothing was changed yet. {one.name} would:\n{lines}\n\n"
-        f'To do it, make the same call with "plan": "{proposal.id}" before {plan["expires_at"]}.'
-    )
-    return _reply(one, {"plan": plan}, text)
+    text = f"Nothing was changed yet. {one.name} would:\n{lines}"
+    todo = f'To do it, make the same call with "plan": "{proposal.id}" before {plan["expires_at"]}.'
+    return _reply(one, {"plan": plan}, text, [todo])
 
 
-def _reply(one: Offered, data: dict[str, Any], text: str) -> Reply:
+def _reply(one: Offered, data: dict[str, Any], text: str, said: Sequence[str] = ()) -> Reply:
+    """Put a reply together. A text that is too long loses its end; what is said about it comes behind that."""
     untrusted = untrusted_fields(data, one.output)
-    if untrusted:
-        text += "\n\n" + UNTRUSTED.format(fields=", ".join(untrusted))
+    parts = [text[:LONGEST_TEXT]]
     if len(text) > LONGEST_TEXT:
-        more = f"\n\n[{len(text) - LONGEST_TEXT} characters more; the structured result has all.]"
-        text = text[:LONGEST_TEXT] + more
-    return Reply(text=text, data=data, untrusted=untrusted)
+        all_of_it = "" if "cut" in data else "; the structured result has all"
+        parts.append(f"[{len(text) - LONGEST_TEXT} characters more{all_of_it}.]")
+    parts += said
+    if untrusted:
+        parts.append(UNTRUSTED.format(fields=", ".join(untrusted)))
+    return Reply(text="\n\n".join(parts), data=data, untrusted=untrusted)
 
 
-def _shortened(value: Any, path: str, cut: dict[str, str]) -> Any:
+def _shortened(value: Any, path: str, most: int, cut: dict[str, str]) -> Any:
     if isinstance(value, dict):
         return {
-            key: _shortened(item, f"{path}.{key}" if path else key, cut)
+            key: _shortened(item, f"{path}.{key}" if path else key, most, cut)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        if len(value) > _LONGEST_LIST:
-            cut[path] = f"{_LONGEST_LIST} of {len(value)}"
-        return [_shortened(item, path, cut) for item in value[:_LONGEST_LIST]]
+        if len(value) > most:
+            cut[path] = f"{most} of {len(value)}"
+        return [_shortened(item, path, most, cut) for item in value[:most]]
     return value
+
+
+def _cut_note(one: Offered, cut: Mapping[str, str]) -> str:
+    parts = ", ".join(f"{path} {part}" for path, part in cut.items())
+    more = f"; limit gives up to {LARGEST_PAGE}" if "limit" in one.input["properties"] else ""
+    return f"The structured result has {parts}{more}."
 
 
 def _heading(one: Offered, page: Page, found: Listing[Any]) -> str:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from msp_mcp_server.catalog import definition, may_use
 from msp_mcp_server.desk import Desk, unusable
 from msp_mcp_server.documents import Documents
-from msp_mcp_server.hygiene import safe
+from msp_mcp_server.hygiene import safe, untrusted_meta
 from msp_mcp_server.results import Reply, refusal
 from msp_mcp_server.subscriptions import Subscriptions
 from msp_mcp_server.talk import FIRST_MODERN, NobodyToAsk, Request, Talk, Undeclared, lacking
@@ -155,5 +155,5 @@ def _result(reply: Reply) -> types.CallToolResult | dict[str, Any]:
     if reply.data is not None:
         made["structuredContent"] = reply.data
     if reply.untrusted:
-        made["_meta"] = {"msp/untrusted": list(reply.untrusted)}
+        made["_meta"] = untrusted_meta(reply.untrusted)
     return made

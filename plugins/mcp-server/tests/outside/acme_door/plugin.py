@@ -22,7 +22,7 @@ def msp_tools() -> Iterable[Tool]:
         yield Tool(
             name=f"door.{name}",
             run=f"acme_door.tools:{name}",
-            summary=f"{name.capitalize()} at a door",
+            summary=f"{name.capitalize()} at a door.",
             effect=effect,
         )
     yield Tool(
