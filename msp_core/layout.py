@@ -17,6 +17,8 @@ _READABLE = 24
 """Text in a narrower last column would be a ladder of words; it goes below its row instead."""
 _WHOLE = 16
 """A cell no wider than a moment is never broken between its words."""
+_ALIGNED = 60
+"""Where no line is broken, one longer cell sticks out, and pushes nothing away in the other rows."""
 
 
 def _width(text: str) -> int:
@@ -40,7 +42,10 @@ def table(
             row = [column[number] for column in columns]
             if depth and not any(row):
                 continue
-            broken = [_broken(cell, room) for cell, room in zip(row, widths, strict=True)]
+            broken = [
+                [cell] if width is None else _broken(cell, room)
+                for cell, room in zip(row, widths, strict=True)
+            ]
             codes = [_code(cell, heading=not number) if colour else None for cell in row]
             for parts in zip_longest(*broken, fillvalue=""):
                 painted = map(_paint, parts, widths, codes)
@@ -58,7 +63,7 @@ def _layers(
 ) -> list[tuple[Sequence[Sequence[str]], list[int]]]:
     """Share columns out over the lines of a row, with their widths: what does not fit goes below, heading and all."""
     if width is None:
-        return [(columns, [max(map(_width, column)) for column in columns])]
+        return [(columns, [_aligned(column) for column in columns])]
     layers: list[tuple[Sequence[Sequence[str]], list[int]]] = []
     least = [_least(column, _READABLE if column is columns[-1] else _WHOLE) for column in columns]
     while columns:
@@ -69,6 +74,11 @@ def _layers(
         layers.append((columns[:count], _narrowed(widths, least[:count], room)))
         columns, least = columns[count:], least[count:]
     return layers
+
+
+def _aligned(column: Sequence[str]) -> int:
+    """Return the width of the widest cell but of those that stick out."""
+    return max(wide for cell in column if (wide := _width(cell)) <= _ALIGNED)
 
 
 def _least(column: Sequence[str], readable: int) -> int:

@@ -78,7 +78,7 @@ def render(
 def clean(text: str, *, keep_lines: bool = False) -> str:
     """Take the control characters out of text that devices and vendors wrote, so that it cannot steer a terminal."""
     if not keep_lines:
-        text = " ".join(text.splitlines()) if "\n" in text or "\r" in text else text
+        text = " ".join(map(str.strip, text.splitlines())) if "\n" in text or "\r" in text else text
         text = text.replace("\t", " ")
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 

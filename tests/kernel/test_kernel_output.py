@@ -330,6 +330,21 @@ def test_without_a_terminal_no_line_is_broken() -> None:
     assert len(render([row], Format.TABLE, zone=BERLIN).splitlines()) == 2
 
 
+def test_in_a_pipe_a_long_cell_pushes_nothing_away() -> None:
+    """What comes after it moves in its own row; the other rows stay as wide as they are."""
+    rows = [
+        Trouble("acme", "srv", "it is full"),
+        Trouble("acme", "x " * 100, "as well"),
+        Trouble("acme", "a\n  b", "not"),
+    ]
+    assert render(rows, Format.TABLE, zone=BERLIN).splitlines() == [
+        "CLIENT  DEVICE NAME  WHY",
+        "acme    srv          it is full",
+        f"acme    {'x ' * 100}  as well",
+        "acme    a b          not",
+    ]
+
+
 def test_a_schema_is_printed_whole() -> None:
     """An option called password is a name in a schema, no secret; known secrets are masked there too."""
     secret = Secret("a-secret-in-a-default")
