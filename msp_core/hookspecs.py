@@ -46,7 +46,7 @@ def msp_tools() -> "Iterable[Tool]":  # type: ignore[empty-body]
         yield Tool(
             name="greeting.say",
             run="acme_greeting.tools:say",
-            summary="Say hello to a client.",
+            summary="Say hello to a client",
             effect=Effect.READ,
         )
     ```
@@ -280,7 +280,7 @@ def msp_mcp_resources() -> "Iterable[McpResource]":  # type: ignore[empty-body]
             title="Notes",
             uri="msp://notes/{id}",
             run="acme_notes.resources:read_note",
-            summary="The notes of one client.",
+            summary="The notes of one client",
         )
     ```
     """
@@ -305,7 +305,7 @@ def msp_mcp_prompts() -> "Iterable[McpPrompt]":  # type: ignore[empty-body]
             name="tidy-notes",
             title="Tidy notes",
             run="acme_notes.prompts:tidy",
-            summary="Tidy the notes of one client.",
+            summary="Tidy the notes of one client",
         )
     ```
     """

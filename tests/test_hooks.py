@@ -84,3 +84,8 @@ def test_the_catalog_knows_every_command_of_ours(installed: Registry) -> None:
         owner = distribution.removeprefix("msp-")
         brought = {cli_path(one).split()[0] for one in tools if installed.plugin_of(one) == owner}
         assert word in brought, f"{distribution} brings no command {word!r}"
+
+
+def test_summaries_of_commands_are_written_alike(installed: Registry) -> None:
+    """In a list they stand below each other: none ends with a full stop."""
+    assert [one.name for one in installed.records(Tool) if one.summary.endswith(".")] == []

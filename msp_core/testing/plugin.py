@@ -12,7 +12,7 @@ def msp_tools() -> Iterable[Tool]:
     yield Tool(
         name="plugin.new",
         run="msp_core.testing.authoring:new",
-        summary="Write a new plugin.",
+        summary="Write a new plugin",
         effect=Effect.RECORD,
         surfaces=_PEOPLE,
         repairs=True,
@@ -21,7 +21,7 @@ def msp_tools() -> Iterable[Tool]:
     yield Tool(
         name="plugin.update",
         run="msp_core.testing.authoring:update",
-        summary="Bring a plugin up to its template.",
+        summary="Bring a plugin up to its template",
         effect=Effect.RECORD,
         surfaces=_PEOPLE,
         repairs=True,
@@ -30,7 +30,7 @@ def msp_tools() -> Iterable[Tool]:
     yield Tool(
         name="plugin.verify",
         run="msp_core.testing.verification:verify",
-        summary="Hold a plugin against the cases of its kinds.",
+        summary="Hold a plugin against the cases of its kinds",
         effect=Effect.READ,
         surfaces=_PEOPLE,
         repairs=True,

@@ -13,7 +13,7 @@ def msp_mcp_resources() -> Iterable[McpResource]:
         title="Runbook",
         uri="runbook://{name}",
         run="acme_runbooks.books:read",
-        summary="How we do something, step by step.",
+        summary="How we do something, step by step",
         mime_type="text/markdown",
     )
 
@@ -35,7 +35,7 @@ def msp_tools() -> Iterable[Tool]:
     yield Tool(
         name="acme-runbooks.list",
         run="acme_runbooks.books:names",
-        summary="List the runbooks there are.",
+        summary="List the runbooks there are",
         effect=Effect.READ,
     )
 

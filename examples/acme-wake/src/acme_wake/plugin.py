@@ -11,7 +11,7 @@ def msp_tools() -> Iterable[Tool]:
     yield Tool(
         name="acme-wake.send",
         run="acme_wake.tools:send",
-        summary="Wake a machine over the network.",
+        summary="Wake a machine over the network",
         effect=Effect.CHANGE,
         example="msp-toolkit acme-wake send 00:11:22:33:44:55 --dry-run",
     )

@@ -35,7 +35,7 @@ def msp_tools() -> Iterable[Tool]:
     yield Tool(
         name="lab.up",
         run="msp_lab.tools:up",
-        summary="Start a lab of simulated vendors.",
+        summary="Start a lab of simulated vendors",
         effect=Effect.CHANGE,
         surfaces=_PEOPLE,
         example="msp-toolkit lab up --clients 12 --devices 300 --detach",
@@ -43,21 +43,21 @@ def msp_tools() -> Iterable[Tool]:
     yield Tool(
         name="lab.down",
         run="msp_lab.tools:down",
-        summary="Stop the lab.",
+        summary="Stop the lab",
         effect=Effect.CHANGE,
         surfaces=_PEOPLE,
     )
     yield Tool(
         name="lab.status",
         run="msp_lab.tools:status",
-        summary="Show the lab.",
+        summary="Show the lab",
         effect=Effect.READ,
         surfaces=_PEOPLE,
     )
     yield Tool(
         name="lab.advance",
         run="msp_lab.tools:advance",
-        summary="Let hours pass for the lab's fleet.",
+        summary="Let hours pass for the lab's fleet",
         effect=Effect.RECORD,
         surfaces=_PEOPLE,
         example="msp-toolkit lab advance --hours 6",
@@ -65,7 +65,7 @@ def msp_tools() -> Iterable[Tool]:
     yield Tool(
         name="lab.fault",
         run="msp_lab.tools:fault",
-        summary="Switch faults of the lab on.",
+        summary="Switch faults of the lab on",
         effect=Effect.RECORD,
         surfaces=_PEOPLE,
         example="msp-toolkit lab fault ninjaone:429,count=3",

@@ -22,7 +22,7 @@ def msp_tools() -> Iterable[Tool]:
     yield Tool(
         name="credential.rotate-key",
         run="msp_secrets_file.tools:rotate_key",
-        summary="Encrypt the credential file anew under a new key.",
+        summary="Encrypt the credential file anew under a new key",
         effect=Effect.CHANGE,
         surfaces=frozenset({Surface.CLI, Surface.PYTHON}),
         example="credential rotate-key",
