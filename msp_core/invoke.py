@@ -6,7 +6,10 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from attrs import evolve
 
 from msp_core.correlation import CURRENT
 from msp_core.errors import (
@@ -44,7 +47,11 @@ async def invoke(tool: Tool, arguments: Mapping[str, Any], ctx: "Context") -> An
         guard = await _guard(tool, ctx)
         _require_scope(tool, ctx)
         function = ctx.toolkit.registry.load(tool.run)
-        values = structured(tool, function, arguments, ctx.toolkit.registry, ctx.surface)
+        try:
+            values = structured(tool, function, arguments, ctx.toolkit.registry, ctx.surface)
+        except InvalidParameters:
+            await _count(guard, call)
+            raise
         if guard is not None:
             grant = await guard.authorise(call)
             if grant is not None:
@@ -112,9 +119,20 @@ async def refuse(
     tool: Tool, arguments: Mapping[str, Any], ctx: "Context", error: MspError
 ) -> NoReturn:
     """Note in the audit trail a call that a surface refuses before it is one, and raise its error."""
-    guard = await ctx.toolkit.guard()
-    await _audit(guard, call_of(tool, arguments, ctx), "refused", time.perf_counter(), error)
+    guard, call = await ctx.toolkit.guard(), call_of(tool, arguments, ctx)
+    try:
+        await _count(guard, call)
+    except RateLimited as limited:
+        error = limited
+    await _audit(guard, call, "refused", time.perf_counter(), error)
     raise error
+
+
+async def _count(guard: Guard | None, call: Call) -> None:
+    """Raise RateLimited where there were too many calls, those that can only be refused among them."""
+    if guard is not None:
+        with suppress(PermissionDenied):
+            await guard.authorise(evolve(call, dry_run=True))
 
 
 async def _guard(tool: Tool, ctx: "Context") -> Guard | None:

@@ -220,6 +220,25 @@ async def test_a_caller_is_limited_and_told_when_to_return(open_toolkit: Callabl
         await toolkit.call("client.list", {}, ctx=person(toolkit))
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("client.list", {"search": 7}), ("client.show", {"client": "x"})]
+)
+async def test_calls_that_can_only_be_refused_count(
+    open_toolkit: Callable, name: str, arguments: dict[str, Any]
+) -> None:
+    """Arguments that do not fit, and tools that the caller may not use: after a minute's worth they wait too."""
+    limits = {"actors": {"key:m": {"tools": ["client.list"]}}, "rate_limits": {"read": 5}}
+    toolkit = await open_toolkit(limits)
+    outcomes = await asyncio.gather(
+        *(toolkit.call(name, arguments, ctx=model(toolkit)) for _ in range(8)),
+        return_exceptions=True,
+    )
+    limited = [isinstance(one, RateLimited) for one in outcomes]
+    assert limited == [False] * 5 + [True] * 3
+    rows = await toolkit.call("audit.list", {"refused": True}, ctx=person(toolkit))
+    assert len(rows.items) == 8
+
+
 async def test_a_bucket_refills_steadily(toolkit: Toolkit) -> None:
     """A minute's calls at once, then one each time a call's share of the minute has passed."""
     now = [0.0]

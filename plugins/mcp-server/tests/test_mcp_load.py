@@ -83,7 +83,8 @@ class Caller:
         """Send a request and return the answer."""
         named = {"name": name} if name else {}
         body = {"jsonrpc": "2.0", "id": 1, "method": method}
-        headers = {**self._headers, "mcp-method": method, **({"mcp-name": name} if name else {})}
+        whose = name or params.get("uri")
+        headers = {**self._headers, "mcp-method": method, **({"mcp-name": whose} if whose else {})}
         answer = await self._http.post(
             self._url,
             json={**body, "params": {**named, **params, "_meta": META}},
@@ -208,3 +209,33 @@ async def test_ten_thousand_calls_against_the_limit(open_desk: Callable[..., Any
     assert outcomes[("refused", "RATE_LIMIT_EXCEEDED")] == counted["RATE_LIMIT_EXCEEDED"]
     proof = await desk.toolkit.call("audit.verify", ctx=ctx)
     assert proof.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "more"),
+    [
+        ("tools/call", "door_look", {"arguments": {"door": 7}}),
+        ("tools/call", "client_list", {"arguments": {"limit": 0}}),
+        ("tools/call", "door_open", {"arguments": {"nothing": 1}}),
+        ("tools/call", "nothing", {}),
+        ("prompts/get", "nothing", {}),
+        ("prompts/get", "knock", {}),
+        ("resources/read", "", {"uri": "msp://nothing"}),
+    ],
+)
+async def test_calls_that_can_only_be_refused_count(
+    open_desk: Callable[..., Any], method: str, name: str, more: dict[str, Any]
+) -> None:
+    """What is not there, does not fit or is not allowed is refused as such, until there was a minute's worth of it."""
+    limits = dict.fromkeys(("read", "record", "change", "destroy"), 4)
+    desk = await open_desk(access={"rate_limits": limits})
+    async with served(desk) as (http, url):
+        caller = Caller(http, url, await key_of(desk.toolkit, "busy", allow="change"))
+        said = [str(await caller.post(method, name, **more)) for _ in range(7)]
+    limited = ["RATE_LIMIT_EXCEEDED" in one for one in said]
+    assert limited == [False] * 4 + [True] * 3, said
+    ctx = desk.toolkit.context(surface=Surface.CLI)
+    rows = await desk.toolkit.call("audit.list", {"refused": True}, ctx=ctx)
+    codes = Counter(row.error_code for row in rows.items)
+    assert codes.total() == 7
+    assert codes["RATE_LIMIT_EXCEEDED"] == 3

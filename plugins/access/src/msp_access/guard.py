@@ -54,9 +54,9 @@ class AccessGuard:
     async def authorise(self, call: Call) -> Grant:
         """Let the call pass within the limits of its actor and surface, or stop it."""
         limits = self._policies.of(call.surface, call.actor, call.scope)
-        limits.check(call)
         if call.surface in _LIMITED:
             self._rates.take(call)
+        limits.check(call)
         if call.effect >= Effect.CHANGE and not call.dry_run:
             await self._approve(call, limits)
         return Grant(scope=limits.scope, read_only=limits.read_only)

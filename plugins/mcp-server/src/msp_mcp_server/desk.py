@@ -21,12 +21,14 @@ from msp_core.v1 import (
     McpAgent,
     McpResult,
     MspError,
+    NotFound,
     Outcome,
     PermissionDenied,
     Planned,
     Principal,
     Progress,
     Proposal,
+    RateLimited,
     Scope,
     Surface,
     SystemFailure,
@@ -155,7 +157,10 @@ class Desk:
             return refusal(unusable(one))
 
     async def unknown(self, caller: Principal, name: str) -> None:
-        """Note in the audit trail that somebody called, read or chose what does not exist, or not for them."""
+        """Note in the audit trail that somebody called, read or chose what does not exist, or not for them.
+
+        Raise RateLimited where they did so, or called anything else that reads, too often.
+        """
         await self.learn()
         ctx = self.context(caller)
         guard = await self.toolkit.guard()
@@ -170,12 +175,20 @@ class Desk:
                 started_at=ctx.now(),
                 dry_run=False,
             )
+            error: MspError = NotFound(call.tool)
             try:
-                await guard.record(
-                    call, Outcome(status="refused", duration_ms=0, error_code="NOT_FOUND")
-                )
-            except MspError as error:
-                log.error("a refused call could not be noted: %s", error.message)
+                await guard.authorise(call)
+            except RateLimited as limited:
+                error = limited
+            except PermissionDenied:
+                pass  # it is none of theirs, as far as that can be said of what does not exist
+            outcome = Outcome(status="refused", duration_ms=0, error_code=error.code)
+            try:
+                await guard.record(call, outcome)
+            except MspError as failure:
+                log.error("a refused call could not be noted: %s", failure.message)
+            if isinstance(error, RateLimited):
+                raise error
 
     async def _call(
         self,

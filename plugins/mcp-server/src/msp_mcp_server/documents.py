@@ -12,6 +12,7 @@ from msp_core.v1 import (
     McpResource,
     MspError,
     Principal,
+    RateLimited,
     Surface,
     choices,
     completion,
@@ -93,8 +94,8 @@ class Documents:
                 except MspError as error:
                     raise _fault(error, uri=safe(uri)) from None
                 return types.ReadResourceResult(contents=[_contents(uri, one, result)])
-        await self._desk.unknown(caller, uri)
-        raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": safe(uri)[:300]})
+        fault = MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": safe(uri)[:300]})
+        raise await self._unknown(caller, uri, fault)
 
     async def list_prompts(
         self, ctx: Request, _params: types.PaginatedRequestParams | None
@@ -127,8 +128,8 @@ class Documents:
         named = (one for one in self._prompts if one.name == params.name)
         one = next((one for one in named if may_use(caller, one.tool)), None)
         if one is None:
-            await self._desk.unknown(caller, params.name)
-            raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {safe(params.name)[:100]}")
+            fault = MCPError(types.INVALID_PARAMS, f"Unknown prompt: {safe(params.name)[:100]}")
+            raise await self._unknown(caller, params.name, fault)
 
         async def work(talk: Talk) -> Any:
             await self._desk.learn()
@@ -151,6 +152,14 @@ class Documents:
             description=one.summary,
             messages=[types.PromptMessage.model_validate(safe(message)) for message in messages],
         )
+
+    async def _unknown(self, caller: Principal, name: str, fault: MCPError) -> MCPError:
+        """Return the error of a request for what is not there: this one, until there are too many."""
+        try:
+            await self._desk.unknown(caller, name)
+        except RateLimited as error:
+            return _fault(error)
+        return fault
 
     async def complete(
         self, ctx: Request, params: types.CompleteRequestParams

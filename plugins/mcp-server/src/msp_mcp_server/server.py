@@ -12,6 +12,7 @@ from mcp.server import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
+from msp_core.v1 import RateLimited
 from msp_mcp_server.catalog import definition, may_use
 from msp_mcp_server.desk import Desk, unusable
 from msp_mcp_server.documents import Documents
@@ -63,7 +64,10 @@ class Tools:
         caller = await caller_of(ctx, self._desk)
         one = self._desk.catalog.find(params.name)
         if one is None or not may_use(caller, one.tool):
-            await self._desk.unknown(caller, params.name)
+            try:
+                await self._desk.unknown(caller, params.name)
+            except RateLimited as error:
+                return _result(refusal(error))
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {safe(params.name)[:100]}")
 
         async def work(talk: Talk) -> Reply:
