@@ -268,7 +268,7 @@ def _text(value: Any, column: Column, zone: tzinfo) -> str:
         )
     if attrs.has(type(value)):
         return json.dumps(plain(value), ensure_ascii=False)
-    return clean(typed(str(value)))
+    return clean(str(value))
 
 
 def _said(text: str, width: int | None) -> str:

@@ -10,6 +10,7 @@ import attrs
 
 from msp_core.builtin.credentials import probe
 from msp_core.output import clean
+from msp_core.program import typed
 from msp_core.secrets import mask
 from msp_core.v1 import (
     Column,
@@ -88,8 +89,8 @@ async def doctor(ctx: Context) -> Report:
             Diagnosis(
                 check=check.title,
                 status=Status.parse(one.status),
-                message=clean(mask(one.message)),
-                fix=one.fix,
+                message=clean(mask(typed(one.message))),
+                fix=typed(one.fix),
             )
             for one in findings
         )

@@ -11,6 +11,7 @@ from msp_core.builtin.setup import write_atomically
 from msp_core.catalog import install_line, known_plugin
 from msp_core.discovery import Candidate, discover
 from msp_core.hookspecs import HOOKS, record_of
+from msp_core.program import typed
 from msp_core.registry import BUILTIN, Registry
 from msp_core.sections import Plugins
 from msp_core.unknown import instead, no_entry_point
@@ -76,7 +77,7 @@ def _rows(ctx: Context) -> Iterable[PluginRow]:
             else (),
             summary=candidate.summary if candidate else "",
             reason=f"{failure.stage}: {failure.reason}" if failure else "",
-            fix=failure.fix if failure else _FIX.get(state, "").format(id),
+            fix=typed(failure.fix if failure else _FIX.get(state, "").format(id)),
         )
 
 
