@@ -13,7 +13,7 @@ import pytest
 
 from msp_core import errors, testing, v1
 from msp_core.builtin.configuration import KERNEL_SECTIONS
-from msp_core.testing import conformance, isolated, run_cli
+from msp_core.testing import authoring, conformance, isolated, run_cli
 from scripts import hookspecs
 
 ROOT = Path(__file__).parents[1]
@@ -142,6 +142,20 @@ def test_every_option_is_documented_and_every_documented_option_exists(workspace
         told[head[1]] = set(re.findall(r"^\| `([\w.]+)` \|", part, re.M))
     assert told == real
     assert set(KERNEL_SECTIONS) <= set(schema["properties"])
+
+
+def test_a_new_plugin_is_installed_as_plugin_new_says() -> None:
+    """Wherever a document makes a plugin, the next line is the one the command prints."""
+    made = authoring.NewPlugin(id="acme-x", folder=Path("./acme-x"), files=("a",)).text()
+    printed = re.search(r"pip install .*", made.replace("'acme-x", "'./acme-x"))
+    assert printed is not None
+    seen = 0
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for name, line in re.findall(r"^\$ \S+ plugin new \w+ (\S+)\n\$ (.*)", text, re.M):
+            assert line == printed[0].replace("acme-x", name), document
+            seen += 1
+    assert seen >= 6
 
 
 def test_every_error_code_is_documented() -> None:
