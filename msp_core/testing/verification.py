@@ -31,6 +31,7 @@ from msp_core.v1 import (
     Source,
     Status,
     Tool,
+    worst,
 )
 
 _VERIFY_SECONDS = 600
@@ -65,9 +66,8 @@ class Verdicts:
 
     @property
     def exit_code(self) -> int:
-        """0 when every case passed, 1 where something could not be tried, 2 for failures."""
-        outcomes = {row.outcome for row in self.rows}
-        return 2 if Status.CRITICAL in outcomes else 1 if outcomes else 0
+        """0 when every case passed, 2 for failures, 3 where something could not be tried."""
+        return worst(row.outcome for row in self.rows).exit_code if self.rows else 0
 
     def text(self) -> str:
         """Say in one line how it went."""

@@ -30,6 +30,7 @@ from msp_core.testing import (
     toolkit_for,
 )
 from msp_core.testing.subject import _installed, _needs
+from msp_core.testing.verification import Case, Verdicts
 from msp_core.v1 import (
     CpuFacts,
     Effect,
@@ -260,3 +261,17 @@ def test_plugin_verify_says_what_is_wrong(site: Path, tmp_path: Path) -> None:
     assert "imports attrs" in done.out
     unknown = run_cli("plugin", "verify", "sloppi", cwd=work)
     assert (unknown.code, "Did you mean 'sloppy'?" in unknown.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ((), 0),
+        ((Status.UNKNOWN,), 3),
+        ((Status.CRITICAL, Status.UNKNOWN), 2),
+    ],
+)
+def test_the_exit_code_of_plugin_verify(outcomes: tuple[Status, ...], code: int) -> None:
+    """As of whatever judges: 2 for a case that failed, 3 where one could not be tried."""
+    rows = tuple(Case(case="one", outcome=one) for one in outcomes)
+    assert Verdicts(plugin="x", classes=(), passed=5, skipped=0, rows=rows).exit_code == code
