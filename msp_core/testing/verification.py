@@ -89,7 +89,8 @@ async def verify(ctx: Context, id: Annotated[str, Doc("Plugin id."), Param(arg=T
     ran = await asyncio.to_thread(_run, source)
     passed = sum(outcome is None for _, outcome, _ in ran)
     skipped = sum(outcome is Status.UNKNOWN for _, outcome, _ in ran)
-    failed = tuple(
+    # A plugin of several kinds meets the cases of all plugins with each of them: once is enough to read
+    failed = dict.fromkeys(
         Case(case=name, outcome=outcome, reason=reason)
         for name, outcome, reason in ran
         if outcome is Status.CRITICAL

@@ -319,3 +319,13 @@ def test_a_sound_plugin_passes(
     """The same case passes with the plugin as it was, so it is the breakage that is caught."""
     put(site, class_, "import", "import")
     run(class_, case, tmp_path / "state")
+
+
+def test_a_requirement_that_is_not_met_is_caught(site: Path, tmp_path: Path) -> None:
+    """What is not installed is named with the command that installs it; with none to meet the case passes."""
+    put(site, P, "import", "import")
+    run(P, "its_requirements_are_met", tmp_path / "good")
+    with (site / "msp_odd-1.0.dist-info" / "METADATA").open("a") as file:
+        file.write("Requires-Dist: no-such-thing>=1\n")
+    with pytest.raises(AssertionError, match="pip install 'no-such-thing>=1'"):
+        run(P, "its_requirements_are_met", tmp_path / "broken")

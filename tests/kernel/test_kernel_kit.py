@@ -2,6 +2,7 @@
 
 # ruff: noqa: PT012 - the end of the block is what is tested
 
+import json
 import subprocess
 import sys
 import urllib.error
@@ -261,6 +262,25 @@ def test_plugin_verify_says_what_is_wrong(site: Path, tmp_path: Path) -> None:
     assert "imports attrs" in done.out
     unknown = run_cli("plugin", "verify", "sloppi", cwd=work)
     assert (unknown.code, "Did you mean 'sloppy'?" in unknown.err) == (1, True)
+
+
+def test_plugin_verify_says_once_what_is_not_installed(site: Path, tmp_path: Path) -> None:
+    """A plugin of two kinds without what it needs: one case says what to install, the others do not repeat it."""
+    two = GOOD_TOOL.replace("import ", "import SecretProvider, ", 1) + (
+        "\n@hookimpl\ndef msp_secret_providers():\n"
+        '    yield SecretProvider(scheme="{id}", title="T", factory="no_such_thing.api:create")\n'
+    )
+    install(site, "hungry", two, needs=("no-such-thing>=1",))
+    work = tmp_path / "work"
+    work.mkdir()
+    _installed.cache_clear()
+    done = run_cli("plugin", "verify", "hungry", "--json", cwd=work, env={"PYTHONPATH": str(site)})
+    told = [row["reason"] for row in json.loads(done.out)["rows"] if "no-such" in row["reason"]]
+    assert told == [
+        "hungry (msp-hungry 1.0) needs no-such-thing>=1, and it is not installed. "
+        "Run: pip install 'no-such-thing>=1'"
+    ]
+    assert "no_such_thing" not in done.out
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from msp_core.errors import PluginError
 from msp_core.hookspecs import HOOKS, record_of
 from msp_core.records import Doc, Settings, Tool
 from msp_core.registry import Registry
+from msp_core.testing.packages import unmet
 from msp_core.testing.subject import installed_ids, registry_for
 
 _HOOK_OF = {record: hook for hook, record in HOOKS.items()}
@@ -44,8 +45,14 @@ class PluginConformance:
         candidate = self._candidate()
         assert slug(candidate.distribution) == self.plugin
 
+    def test_its_requirements_are_met(self) -> None:
+        """What its distribution depends on is installed, in a version it takes."""
+        problems = list(self._unmet())
+        assert not problems, "\n".join(problems)
+
     def test_it_loads(self) -> None:
         """Importing it and asking all its hooks works."""
+        self._need_requirements()
         registry = self._loaded()
         failure = registry.failures.get(self.plugin)
         if failure is not None:
@@ -86,6 +93,7 @@ class PluginConformance:
 
     def test_every_reference_leads_somewhere(self) -> None:
         """Each `module:name` of a record can be imported."""
+        self._need_requirements()
         problems = list(self._loose_ends())
         assert not problems, "\n".join(problems)
 
@@ -182,6 +190,15 @@ class PluginConformance:
                 function = registry.load(record.run)
                 assert inspect.iscoroutinefunction(function), f"{record.run} is not async"
                 assert inspect.getdoc(function), f"{record.run} has no docstring"
+
+    def _unmet(self) -> Iterator[str]:
+        """Yield each requirement that is not met, with what to do."""
+        for one in unmet([self._candidate()]):
+            yield f"{one.message}. Run: {one.fix}"
+
+    def _need_requirements(self) -> None:
+        if any(self._unmet()):
+            pytest.skip("a requirement is not met")
 
     def _need_loading(self) -> None:
         if self.plugin in self._loaded().failures:
