@@ -145,6 +145,46 @@ def agent(era: str) -> Callable[..., Client]:
 
 
 @pytest.fixture
+def arguments_for() -> Callable[[Desk, str, str], Any]:
+    """Return what gives arguments that name a client wherever a tool takes one, or something of it that is there."""
+
+    async def make(desk: Desk, tool: str, client: str) -> dict[str, Any]:
+        whole = {"client_id": client}
+        toolkit = desk.toolkit
+        alert = (await toolkit.call("alert.list", {"client": client, "all": True})).items[0].alert
+        device = (await toolkit.call("device.list", {"client": client})).items[0].id
+        return {  # a tool that is not here has to be added
+            "alert_ack": {"alert": alert.id},
+            "alert_list": whole,
+            "alert_resolve": {"alert": alert.id},
+            "alert_show": {"alert": alert.id},
+            "client_add": {"name": f"New {client}"},
+            "client_list": {"search": client},
+            "client_show": whole,
+            "client_update": {**whole, "notes": "x"},
+            "device_deploy_agent": whole,
+            "device_exec": {"device": device, "command": ["hostname"]},
+            "device_list": whole,
+            "device_show": {"device": device},
+            "health_check": {**whole, "check_types": ["disk"]},
+            "health_checks": whole,
+            "health_history": whole,
+            "health_status": whole,
+            "door_choose": {},
+            "door_crash": {},
+            "door_demolish": {"door_id": f"{client}/a"},
+            "door_look": {},
+            "door_note": {"text": "x"},
+            "door_open": {"doors": [f"{client}/a"]},
+            "door_repaint": {},
+            "door_secret": {},
+            "door_wait": {"seconds": 0.001},
+        }[tool]
+
+    return make
+
+
+@pytest.fixture
 def done() -> list[str]:
     """Return what the outside plugin changed."""
     import acme_door.tools
