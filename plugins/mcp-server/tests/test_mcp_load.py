@@ -239,3 +239,18 @@ async def test_calls_that_can_only_be_refused_count(
     codes = Counter(row.error_code for row in rows.items)
     assert codes.total() == 7
     assert codes["RATE_LIMIT_EXCEEDED"] == 3
+
+
+async def test_a_caller_that_goes_is_no_crash(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """Nor is it one for the log, whatever the caller had sent of its request."""
+    text = await key_of(desk.toolkit, "hasty")
+    async with served(desk) as (http, url):
+        _, writer = await asyncio.open_connection("127.0.0.1", httpx2.URL(url).port)
+        lines = ["POST /mcp HTTP/1.1", "host: 127.0.0.1", f"x-api-key: {text}"]
+        lines += ["content-type: application/json", "mcp-protocol-version: 2026-07-28"]
+        lines += ["accept: application/json, text/event-stream"]
+        writer.write("\r\n".join([*lines, "content-length: 9", "", "{"]).encode())
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+        assert (await Caller(http, url, text).tool("door_look", {}))[0] == ""
+        assert [one for one in caplog.records if one.levelname == "ERROR"] == []

@@ -11,6 +11,7 @@ import uvicorn
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.requests import ClientDisconnect
 
 from msp_core.v1 import ConfigError, Keys, MspError, Principal, UnknownPlugin
 from msp_mcp_server.connections import Connection
@@ -122,7 +123,10 @@ class Front:
             return
         scope[PRINCIPAL], scope[AGAIN] = principal, again
         scope["user"] = _owner(principal.actor.id)
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except ClientDisconnect:
+            log.info("%s went before its request was whole", principal.actor.id)
 
     async def _principal(self, headers: dict[str, str]) -> Principal | None:
         scheme, _, token = headers.get("authorization", "").partition(" ")
