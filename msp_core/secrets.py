@@ -82,13 +82,14 @@ class SecretRef(Data):
 
 
 def remember(value: str) -> None:
-    """Mask this value from now on, also as it is spelt in URLs, forms, JSON and base64."""
+    """Mask this value from now on, also as it is spelt in URLs, forms, JSON, messages, searches and base64."""
     if len(value) < _SHORTEST_MASKED or value in _seen:
         return
     spelt = {value, quote(value, safe=""), quote(value), quote_plus(value)}
     spelt |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    spelt.add(repr(value)[1:-1])
     if len(value) >= _SHORTEST_ENCODED:
-        spelt |= _in_base64(value.encode())
+        spelt |= {value.casefold(), *_in_base64(value.encode())}
     with _seen_lock:
         _seen.update(spelt)
         _pattern.cache_clear()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 import attrs
 
 from msp_core.data import Data
-from msp_core.secrets import MASK, Secret, SecretRef
+from msp_core.secrets import MASK, Secret, SecretRef, mask_known
 from msp_core.times import format_duration, parse_duration, parse_time
 
 if TYPE_CHECKING:
@@ -316,8 +316,12 @@ def _union(value: Any, type_: Any) -> Any:
 
 
 def _show(value: Any) -> str:
-    """Show a value by kind; text may be a secret somebody put in the wrong place, so it is cut short."""
+    """Show a value by kind; text may be a secret somebody put in the wrong place, so it is cut short.
+
+    One that is known is masked before: its beginning alone would not be recognised.
+    """
     if isinstance(value, str):
+        value = mask_known(value)
         return repr(value if len(value) <= 24 else value[:12] + "...")
     if isinstance(value, bool | int | float) or value is None:
         return repr(value)

@@ -138,6 +138,21 @@ def test_a_revealed_secret_is_masked_wherever_it_turns_up() -> None:
         __import__("pickle").dumps(secret)
 
 
+def test_a_secret_in_a_message_is_masked_however_it_is_quoted() -> None:
+    """As Python quotes it, and in small letters, as searches compare."""
+    secret = Secret("Canary\\with'back\\slash", "test").reveal()
+    assert "slash" not in mask(f"Client {secret!r} not found")
+    assert "slash" not in mask(f"LIKE %{secret.casefold()}%")
+
+
+def test_a_secret_in_the_wrong_place_is_masked_before_it_is_cut() -> None:
+    """What does not fit is shown with its beginning alone, which nobody would recognise."""
+    Secret("canary-in-the-wrong-place-entirely", "test")
+    with pytest.raises(Unstructurable) as caught:
+        structure("canary-in-the-wrong-place-entirely", int)
+    assert "canary" not in str(caught.value.__dict__) + str(caught.value)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,5 +1,6 @@
 """Fields: what goes in comes out, and what cannot be kept is refused or cleaned."""
 
+import logging
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from types import MappingProxyType
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msp_store.drivers import peewee
 from msp_store.models import (
     EnumField,
     JsonField,
@@ -87,3 +89,12 @@ def test_a_column_at_once_is_the_same_as_value_by_value(values):
     field = TextField()
     whole = list(driver_values(field, values, {}))
     assert whole == [field.db_value(value) for value in values]
+
+
+def test_values_are_not_logged(caplog):
+    """A log of statements holds none of what people wrote."""
+    caplog.set_level(logging.DEBUG, "peewee")
+    database = peewee.SqliteDatabase(":memory:")
+    assert database.execute_sql("SELECT ?", ["a note"]).fetchone() == ("a note",)
+    assert "SELECT ?" in caplog.text
+    assert "a note" not in caplog.text

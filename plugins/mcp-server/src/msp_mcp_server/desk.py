@@ -236,7 +236,7 @@ class Desk:
             near = get_close_matches(unknown[0][:40], known, n=1)
             meant = f"Did you mean {near[0]}? " if near else ""
             raise InvalidParameters(
-                f"{one.tool.name}: {clean(unknown[0])[:40]}: unknown parameter "
+                f"{one.tool.name}: {safe(unknown[0])[:40]}: unknown parameter "
                 f"(known: {', '.join(known) or 'none'})",
                 suggestion=f"{meant}Look at the input schema of {one.name}.",
             )

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from msp_core.v1 import InvalidParameters, Listing
 from msp_mcp_server.catalog import LARGEST_PAGE, SHORT_LIST, Offered
+from msp_mcp_server.hygiene import safe
 
 _OWN = ("limit", "cursor", "fields")
 _WRONG_LIMIT = f"limit: expected a whole number from 1 to {LARGEST_PAGE}"
@@ -47,7 +48,7 @@ def page_of(one: Offered, arguments: Mapping[str, Any], page: int) -> Page:
     unknown = [name for name in fields if known and name not in known]
     if unknown:
         problems.append(
-            f"fields: no field {unknown[0][:40]!r}; there are {', '.join(sorted(known))}"
+            f"fields: no field {safe(unknown[0])[:40]!r}; there are {', '.join(sorted(known))}"
         )
     mark = _mark(one, rest)
     start = 0

@@ -1,5 +1,6 @@
 """The only importer of peewee, and of the PostgreSQL driver when that is the database."""
 
+import logging
 import sys
 from types import ModuleType
 from typing import Any
@@ -22,7 +23,15 @@ def _import_peewee() -> ModuleType:
     return peewee
 
 
+def _without_values(record: logging.LogRecord) -> bool:
+    """Keep the values of statements out of the log: people and agents wrote them, and they may be secrets."""
+    if isinstance(record.msg, tuple):
+        record.msg = record.msg[0]
+    return True
+
+
 peewee: Any = _import_peewee()
+logging.getLogger("peewee").addFilter(_without_values)
 
 EXCLUDED = peewee.EXCLUDED
 JOIN = peewee.JOIN
