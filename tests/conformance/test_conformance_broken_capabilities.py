@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ import pytest
 
 from msp_core.testing.conformance import RmmAdapterConformance
 from msp_core.testing.conformance.rig import open_rig
-from msp_core.testing.subject import _installed, _needs
 from msp_lab.conformance import Mock, NinjaOne
 
 sys.path.insert(0, str(Path(__file__).parent))
 from broken_capabilities import BROKEN
+from catching import assert_caught
 
 pytestmark = pytest.mark.anyio
 SOUND: dict[str, tuple[str, Callable[[], Any]]] = {
@@ -31,16 +32,7 @@ async def run_case(kind: str, case: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-async def test_a_broken_capability_is_caught(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_broken_capability_is_caught(name: str, tmp_path: Path) -> None:
     """The case named for it fails with the broken adapter, and passes with the good one."""
     kind, case, breakage = BROKEN[name]
-    _installed.cache_clear()
-    _needs.cache_clear()
-    await run_case(kind, case, tmp_path / "good")
-    with monkeypatch.context() as patch:
-        breakage(patch)
-        with pytest.raises(BaseException) as caught:  # noqa: PT011 - whatever makes a test fail
-            await run_case(kind, case, tmp_path / "broken")
-    assert not isinstance(caught.value, pytest.skip.Exception | KeyboardInterrupt), "skipped"
+    await assert_caught(partial(run_case, kind, case), breakage, tmp_path)
