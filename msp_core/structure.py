@@ -353,7 +353,9 @@ def _problems(error: BaseException, path: str) -> Iterable[Problem]:
     elif isinstance(error, ClassValidationError):
         with_notes, without = error.group_exceptions()
         for inner, note in with_notes:
-            yield from _problems(inner, _join(path, note.name))
+            # What is missing is named by the error already
+            told = isinstance(inner, KeyError) and inner.args == (note.name,)
+            yield from _problems(inner, path if told else _join(path, note.name))
         for inner in without:
             yield from _problems(inner, path)
     elif isinstance(error, IterableValidationError):

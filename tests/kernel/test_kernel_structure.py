@@ -109,3 +109,31 @@ def test_what_is_no_table_is_told_in_words(data: dict[str, Any], path: str) -> N
     with pytest.raises(Unstructurable) as caught:
         structure(data, Tables, "x")
     assert [(one.path, one.reason) for one in caught.value.problems] == [(path, "expected a table")]
+
+
+@frozen(kw_only=True)
+class Console:
+    """Options of which one has to be given."""
+
+    api_url: str
+
+
+@frozen(kw_only=True)
+class Consoles:
+    """Options inside options."""
+
+    first: Console
+
+
+@pytest.mark.parametrize(
+    ("data", "type_", "told"),
+    [
+        ({}, Console, "adapters.x.api_url: missing"),
+        ({"first": {}}, Consoles, "adapters.x.first.api_url: missing"),
+    ],
+)
+def test_what_is_missing_is_named_once(data: dict[str, Any], type_: type, told: str) -> None:
+    """The place ends with the option's name."""
+    with pytest.raises(Unstructurable) as caught:
+        structure(data, type_, "adapters.x")
+    assert list(map(str, caught.value.problems)) == [told]
