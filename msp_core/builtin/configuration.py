@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import attrs
 
 from msp_core.config import Instance
+from msp_core.program import typed
 from msp_core.references import secret_fields
 from msp_core.schema import object_schema
 from msp_core.secrets import SecretRef, variable
@@ -91,7 +92,7 @@ def _needs(ctx: Context) -> Iterable[Need]:
                 else (
                     f"set {ref}"
                     if ref
-                    else f"{variable(name)}=... or: msp-toolkit credential set {name}"
+                    else typed(f"{variable(name)}=... or: msp-toolkit credential set {name}")
                 )
             )
             yield Need(adapter=instance.name, credential=credential.name, found=found, hint=hint)

@@ -420,6 +420,19 @@ async def test_config_check_says_where_each_credential_is(tmp_path: Path) -> Non
     assert needs["token"].hint == "set env:NOWHERE"  # optional, but somebody counts on it
 
 
+async def test_what_to_do_about_a_credential_is_spelt_as_the_program_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the rows of `config check` and `credential check`, where `msp` runs."""
+    monkeypatch.setattr("sys.argv", ["/venv/bin/msp"])
+    async with toolkit(tmp_path) as made:
+        checked = await made.call("config.check")
+        trial = await made.call("credential.check")
+    hints = {one.credential: one.hint for one in checked.credentials}
+    assert hints["api_key"].endswith("or: msp credential set rmm/api_key")
+    assert trial.adapters[0].fix.endswith("or run: msp credential set rmm/api_key")
+
+
 async def test_a_reference_that_leads_nowhere_says_what_to_do(tmp_path: Path) -> None:
     """By store; and a shut store is passed over where any store would do."""
     made = toolkit(tmp_path, RMM_API_KEY="the key")
