@@ -43,16 +43,6 @@ def config_for(workspace: Path, client: str, *words: str) -> Any:
     return json.loads(made.stdout)
 
 
-def started(workspace: Path, outside: Path) -> StdioServerParameters:
-    """Return how an agent starts the server."""
-    return StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "msp_core", "mcp"],
-        cwd=workspace,
-        env={**os.environ, "PYTHONPATH": str(outside)},
-    )
-
-
 @pytest.mark.parametrize(
     "client",
     [
@@ -95,40 +85,6 @@ def test_without_a_workspace_no_configuration_is_printed(tmp_path: Path) -> None
     assert made.returncode == 1
     assert made.stdout == ""
     assert "init" in made.stderr
-
-
-@pytest.mark.slow
-async def test_the_morning_briefing(workspace: Path, outside_path: Path, era: str) -> None:
-    """The prompt's steps, done by a scripted agent: every figure is what the store holds."""
-    async with Client(started(workspace, outside_path), mode=era) as agent:
-        said = (await agent.get_prompt("morning-briefing", {"tier": "bronze"})).messages[0]
-        assert "`client_list`" in said.content.text
-        clients = (await agent.call_tool("client_list", {"tier": "bronze"})).structured_content
-        figures: dict[str, Any] = {}
-        for row in clients["items"]:
-            checked = await agent.call_tool("health_check", {"client_id": row["id"]})
-            alerts = await agent.call_tool("alert_list", {"client_id": row["id"], "limit": 500})
-            figures[row["id"]] = (
-                checked.structured_content["counts"],
-                row["devices"],
-                sorted(one["alert"]["id"] for one in alerts.structured_content["items"]),
-                alerts.structured_content["total"],
-            )
-    async with Toolkit.open(workspace / "msp-toolkit.toml") as toolkit:
-        known = await toolkit.call("client.list", {"tier": "bronze"})
-        assert clients["total"] == known.total == len(figures) == 4
-        for client in known.items:
-            counts, devices, alerts_seen, total = figures[client.id]
-            from msp_health.api import Health
-
-            summary = await (await toolkit.get(Health)).status(toolkit.context(), client.id)
-            listed = await toolkit.call("alert.list", {"client": client.id, "limit": 1000})
-            held = {name: getattr(summary.counts, name) for name in counts}
-            assert counts == held
-            assert devices == client.devices
-            assert alerts_seen == sorted(entry.alert.id for entry in listed.items)
-            assert total == listed.total
-    assert sum(one[0]["ok"] for one in figures.values()) > 0
 
 
 @pytest.fixture
