@@ -14,18 +14,6 @@ _PROVIDES = {
     "msp-mcp-server": "",
     "msp-rmm-connectwise-automate": "connectwise-automate connectwise automate labtech",
     "msp-rmm-ninjaone": "ninjaone ninjarmm ninja",
-    "msp-host-local": "local",
-    "msp-transport-ssh": "ssh",
-    "msp-lab": "mock",
-    "msp-check-cpu": "cpu",
-    "msp-check-memory": "memory",
-    "msp-check-disk": "disk disk-space",
-    "msp-check-services": "services",
-    "msp-check-network": "network",
-    "msp-secrets-file": "file",
-    "msp-secrets-keyring": "keyring",
-}
-_RESERVED = {
     "msp-rmm-datto": "datto datto-rmm",
     "msp-rmm-kaseya-vsa": "kaseya kaseya-vsa",
     "msp-rmm-atera": "atera",
@@ -37,9 +25,18 @@ _RESERVED = {
     "msp-psa-connectwise": "connectwise-psa connectwise-manage",
     "msp-psa-autotask": "autotask",
     "msp-psa-halopsa": "halopsa",
+    "msp-host-local": "local",
+    "msp-transport-ssh": "ssh",
+    "msp-lab": "mock",
+    "msp-check-cpu": "cpu",
+    "msp-check-memory": "memory",
+    "msp-check-disk": "disk disk-space",
+    "msp-check-services": "services",
+    "msp-check-network": "network",
+    "msp-secrets-file": "file",
+    "msp-secrets-keyring": "keyring",
     "msp-secrets-vault": "vault",
 }
-"""Names that configurations hold already, of plugins that nobody has published yet."""
 SECTIONS = {
     "database": "msp-store",
     "health_checks": "msp-health",
@@ -65,8 +62,7 @@ COMMANDS = {
     "mcp": "msp-mcp-server",
 }
 """First words of commands and tools that a known plugin brings."""
-_KNOWN = _PROVIDES | _RESERVED
-_DISTRIBUTION = {name: dist for dist, names in _KNOWN.items() for name in names.split()}
+_DISTRIBUTION = {name: dist for dist, names in _PROVIDES.items() for name in names.split()}
 
 KNOWN_ADAPTERS = tuple(
     name
@@ -83,12 +79,7 @@ def distribution_for(name: str) -> str | None:
 def known_plugin(id: str) -> str | None:
     """Return the distribution of a known plugin id."""
     distribution = f"msp-{id.removeprefix('msp-')}"
-    return distribution if distribution in _KNOWN else None
-
-
-def is_published(distribution: str) -> bool:
-    """Tell whether a distribution can be installed, and is no name that is merely kept for one."""
-    return distribution not in _RESERVED
+    return distribution if distribution in _PROVIDES else None
 
 
 def install_line(name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from msp_core.catalog import COMMANDS, is_published
+from msp_core.catalog import COMMANDS
 from msp_core.errors import UnknownPlugin
 
 if TYPE_CHECKING:
@@ -104,15 +104,12 @@ def no_entry_point(id: str) -> UnknownPlugin | None:
 def _missing(name: str, line: str, registry: "Registry") -> str:
     from msp_core.discovery import slug
 
-    distribution = line.rpartition(" ")[2]
-    id = slug(distribution)
+    id = slug(line.rpartition(" ")[2])
     if id in registry.failures:
         failure = registry.failures[id]
         return f"the plugin for {name!r} failed: {failure.reason}. {failure.fix}"
     if id in registry.disabled:
         return f"the plugin for {name!r} is disabled. Run: msp-toolkit plugin enable {id}"
-    if not is_published(distribution):
-        return f"there is no plugin for {name!r} yet. To write one: msp-toolkit plugin new --help"
     return f"the plugin for {name!r} is not installed. Run: {line}"
 
 

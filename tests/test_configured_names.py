@@ -80,11 +80,11 @@ def test_what_can_be_meant_is_right(check: Check, text: str) -> None:
 
 
 def test_what_is_not_installed_may_be_meant(check: Check) -> None:
-    """An RMM and a backup whose plugins nobody has written are named, and the configuration is right."""
+    """An RMM and a backup whose plugins are not there are named with the line that installs them."""
     said = check(
         '[inventory]\ndefault_rmm = "kaseya"\n[adapters.kaseya]\nkind = "kaseya"\n'
         '[[backup.providers]]\nname = "veeam"\napi_url = "https://veeam.example.com/api"\n',
         0,
     )
-    assert "there is no plugin for 'kaseya' yet" in said
-    assert "there is no plugin for 'veeam' yet" in said
+    assert "pip install msp-rmm-kaseya-vsa" in said
+    assert "pip install msp-backup-veeam" in said

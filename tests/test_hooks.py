@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from msp_core import catalog, hookspecs
+from msp_core import hookspecs
 from msp_core.catalog import COMMANDS
 from msp_core.discovery import discover
 from msp_core.hookspecs import HOOKS, SINCE, record_of
@@ -89,10 +89,3 @@ def test_the_catalog_knows_every_command_of_ours(installed: Registry) -> None:
 def test_summaries_of_commands_are_written_alike(installed: Registry) -> None:
     """In a list they stand below each other: none ends with a full stop."""
     assert [one.name for one in installed.records(Tool) if one.summary.endswith(".")] == []
-
-
-def test_nobody_is_told_to_install_what_there_is_not() -> None:
-    """Each distribution of the catalog is one of ours, or known to be a name that is merely kept."""
-    ours = {f"msp-{folder.name}" for folder in (Path(__file__).parents[1] / "plugins").iterdir()}
-    assert {one for one in catalog._KNOWN if catalog.is_published(one)} <= ours
-    assert not ours & set(catalog._RESERVED)

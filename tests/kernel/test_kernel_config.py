@@ -65,7 +65,7 @@ def test_the_familiar_yaml_loads_unchanged(tmp_path: Path) -> None:
     assert config.general.timezone == "America/New_York"
     text = "\n".join(warnings)
     assert "'connectwise' is not installed. Run: pip install msp-rmm-connectwise-automate" in text
-    assert "there is no plugin for 'veeam' yet" in text
+    assert "'veeam' is not installed. Run: pip install msp-backup-veeam" in text
     assert "pip install msp-store" in text
     assert config.root == tmp_path
 

@@ -79,12 +79,12 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         (("acme", "try", "--check", "uptme"), ("no check 'uptme'", "Did you mean 'uptime'?", "Installed: uptime")),
         (("acme", "try", "--check", "disk"), ("no check 'disk'", "pip install msp-check-disk")),
         (("acme", "try", "--kind", "acme-rm"), ("no adapter 'acme-rm'", "Did you mean 'acme-rmm'?")),
-        (("acme", "try", "--kind", "datto"), ("no adapter 'datto'", "There is no plugin for 'datto' yet")),
+        (("acme", "try", "--kind", "datto"), ("no adapter 'datto'", "pip install msp-rmm-datto")),
         (("acme", "try", "--tool", "acme.tri"), ("no tool 'acme.tri'", "Did you mean 'acme.try'?")),
         (("acme", "try", "--call", "acme.tri"), ("no tool 'acme.tri'", "Did you mean 'acme.try'?")),
         (("acme", "try", "--instance", "rmm"), ("No adapter 'rmm'", "Configured: none")),
         (("acme", "try", "--instance", "ninjaone"), ("No adapter 'ninjaone'", "pip install msp-rmm-ninjaone")),
-        (("acme", "try", "--secret", "vault:x"), ("'vault'", "Installed: env", "There is no plugin for 'vault' yet")),
+        (("acme", "try", "--secret", "vault:x"), ("'vault'", "Installed: env", "pip install msp-secrets-vault")),
         (("acme", "try", "--secret", "en:x"), ("'en'", "Did you mean 'env'?")),
         (("plugin", "show", "acmee"), ("No plugin 'acmee'", "Did you mean 'acme'?")),
         (("plugin", "show", "check-disk"), ("No plugin 'check-disk'", "pip install msp-check-disk")),
@@ -107,8 +107,7 @@ def test_an_unknown_id_says_what_there_is(
     ("kind", "told"),
     [
         ("acme-rm", "there is no adapter 'acme-rm' (did you mean 'acme-rmm'?; disabled or failed: idle, sad)"),
-        ("ninja", "the plugin for 'ninja' is not installed. Run: pip install msp-rmm-ninjaone"),
-        ("atera", "there is no plugin for 'atera' yet. To write one: msp-toolkit plugin new"),
+        ("datto", "the plugin for 'datto' is not installed. Run: pip install msp-rmm-datto"),
     ],
 )  # fmt: skip
 def test_an_unknown_kind_in_the_configuration(
