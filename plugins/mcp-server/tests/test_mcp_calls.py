@@ -113,6 +113,9 @@ async def test_errors_have_the_promised_shape(desk: Desk, agent: Agent) -> None:
         assert missing["code"] == "CLIENT_NOT_FOUND"
         assert missing["details"]["client_id"] == "invalid-id"
         assert "client_list" in missing["details"]["suggestion"]
+        gone = error_of(await client.call_tool("alert_show", {"alert": "999999"}))
+        assert gone["code"] == "ALERT_NOT_FOUND"
+        assert gone["details"]["suggestion"] == "alert_list shows the alerts there are."
         guessed = error_of(await client.call_tool("client_show", {"client": "acme-corp"}))
         assert "Did you mean client_id?" in guessed["details"]["suggestion"]
         crash = error_of(await client.call_tool("door_crash", {}))

@@ -172,7 +172,7 @@ def _find(ctx: Context, alert_id: str) -> Any:
     if row is None or not ctx.scope.allows_client(row.client_id):
         raise AlertNotFound(
             f"There is no alert {alert_id!r}.",
-            suggestion="`alert list` shows the alerts there are.",
+            suggestion=f"{ctx.spelt('alert.list')} shows the alerts there are.",
             alert_id=alert_id,
         )
     return row
@@ -183,7 +183,7 @@ def _open(ctx: Context, alert_id: str) -> Any:
     if row.resolved_at is not None:
         raise Conflict(
             f"Alert {alert_id} was resolved at {row.resolved_at:%Y-%m-%d %H:%M} UTC.",
-            suggestion="`alert list` shows what is open.",
+            suggestion=f"{ctx.spelt('alert.list')} shows what is open.",
             alert_id=alert_id,
         )
     return row
