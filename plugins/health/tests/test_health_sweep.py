@@ -509,6 +509,9 @@ async def test_cancelling_says_what_is_recorded_and_resume_finishes(open_world):
         "Interrupted: 8 of 16 checks are recorded in run 1. To finish it: health check --all --resume"
     ]
     del world.behave["slow"]
+    theirs = toolkit.context(scope=Scope(clients=frozenset({"c1"})))
+    with pytest.raises(NotFound, match=r"^No run of the last 24 hours was cut short\.$"):
+        await toolkit.call("health.check", {"resume": True}, ctx=theirs)  # nor whose run there is
     run = await toolkit.call("health.check", {"resume": True})
     assert (run.run_id, run.state) == ("1", "finished")
     assert balanced(run, 16).ok == 16

@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from msp_core.v1 import Conflict, Context, NotFound, Status, SystemFailure
+from msp_core.v1 import Conflict, Context, NotFound, Scope, Status, SystemFailure
 from msp_health.api import Counts
 from msp_health.tables import HealthCheckRow, HealthLease, HealthRunRow, rows_of
 from msp_health.wording import some
@@ -124,14 +124,18 @@ def reopen_run(tx: Tx, unfinished: Unfinished, client_ids: Sequence[str]) -> Cla
     return Claim(run_id=unfinished.run_id, token=token, clients=frozenset(free))
 
 
-def find_unfinished(now: datetime) -> Unfinished:
-    """Return the newest run that was cut short and is not too old; raise NotFound."""
-    newest = HealthRunRow.select().order_by(HealthRunRow.id.desc()).first()
-    rows = HealthRunRow.select().where(
-        HealthRunRow.state.in_((RUNNING, INTERRUPTED)), HealthRunRow.started_at > now - RESUMABLE
-    )
+def find_unfinished(now: datetime, scope: Scope) -> Unfinished:
+    """Return the newest run that was cut short and is not too old; raise NotFound.
+
+    A run with a client outside the scope is not there for whoever has it.
+    """
+    rows = HealthRunRow.select().where(HealthRunRow.started_at > now - RESUMABLE)
+    newest = None
     for run in rows.order_by(HealthRunRow.id.desc()):
-        if not is_alive(run, real_now()):
+        if not all(map(scope.allows_client, run.selection["clients"])):
+            continue
+        newest = newest or run
+        if run.state in (RUNNING, INTERRUPTED) and not is_alive(run, real_now()):
             return Unfinished(run_id=run.id, selection=run.selection, started_at=run.started_at)
     last = f" The last one, run {newest.id}, is {newest.state}." if newest else ""
     hours = int(RESUMABLE.total_seconds() // 3600)

@@ -363,10 +363,8 @@ def _collector_paused() -> Iterator[None]:
 async def resume(ctx: Context) -> Sweep:
     """Return the sweep that finishes the newest run that was cut short."""
     store = await ctx.get(Store)
-    unfinished = await store.read(lambda _: find_unfinished(ctx.now()))
+    unfinished = await store.read(lambda _: find_unfinished(ctx.now(), ctx.scope))
     kept = unfinished.selection
-    for client_id in kept["clients"]:
-        ctx.require_client(client_id)
     clients = await ctx.get(Clients)
     listing = await clients.list(ctx, ids=kept["clients"])
     selection = Selection(
