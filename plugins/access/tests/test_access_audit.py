@@ -240,6 +240,20 @@ async def test_an_export_is_whole_or_not_there(
     ).rows == 4
 
 
+@pytest.mark.parametrize("number", [0, -5, -(2**31)])
+async def test_a_row_before_the_first_is_found(each_toolkit: Toolkit, number: int) -> None:
+    """No list shows it, and the proof names it all the same."""
+    store = await each_toolkit.get(Store)
+    await _fill(store, 2)
+    await store.write(
+        lambda _tx: AuditTable.update(seq=number).where(AuditTable.seq == 2).execute()
+    )
+    await _fill(store, 1)
+    proof = await _prove(store)
+    assert proof.problems[0].startswith(f"row {number} (")
+    assert proof.problems[0].endswith("was inserted")
+
+
 @pytest.mark.parametrize(
     "text", ["a\x00b", "\ud800", "é\u2028", "x" * 50_000, "'; DROP TABLE audit; --"]
 )

@@ -147,16 +147,14 @@ def rows(query: Any) -> Iterator[AuditRow]:
 
 def read_all() -> Iterator[tuple[int, AuditRow | None]]:
     """Yield the whole trail in order: each row's number, and the row if it can be read as one."""
-    last = -1
-    while page := _page(last):
+    page = _page(AuditTable.seq.is_null(False))
+    while page:
         yield from page
-        last = page[-1][0]
+        page = _page(AuditTable.seq > page[-1][0])
 
 
-def _page(last: int) -> list[tuple[int, AuditRow | None]]:
-    return _read(
-        AuditTable.select().where(AuditTable.seq > last).order_by(AuditTable.seq).limit(_PAGE)
-    )
+def _page(where: Any) -> list[tuple[int, AuditRow | None]]:
+    return _read(AuditTable.select().where(where).order_by(AuditTable.seq).limit(_PAGE))
 
 
 def listed(query: Any) -> Iterator[AuditRow]:
@@ -195,6 +193,9 @@ def prove() -> Proof:
     for seq, row in read_all():
         count += 1
         name = _name(seq, row)
+        if seq < 1:  # before the first one, where nothing lists it
+            problems.append(f"{name} was inserted")
+            continue
         if seq != expected:
             gap = f"rows {expected} to {seq - 1}" if seq - expected > 1 else f"row {expected}"
             problems.append(f"{gap} removed (before {name})")
