@@ -244,14 +244,14 @@ async def test_an_export_is_whole_or_not_there(
 async def test_a_row_before_the_first_is_found(each_toolkit: Toolkit, number: int) -> None:
     """No list shows it, and the proof names it all the same."""
     store = await each_toolkit.get(Store)
-    await _fill(store, 2)
+    await _fill(store, 3)
     await store.write(
         lambda _tx: AuditTable.update(seq=number).where(AuditTable.seq == 2).execute()
     )
-    await _fill(store, 1)
     proof = await _prove(store)
     assert proof.problems[0].startswith(f"row {number} (")
     assert proof.problems[0].endswith("was inserted")
+    assert proof.problems[1].startswith("row 2 removed (")
 
 
 @pytest.mark.parametrize(
