@@ -317,6 +317,24 @@ async def test_a_subscriber_hears_of_a_change(
                 assert event.uri == "acme://doors"
 
 
+async def test_a_subscription_outlives_the_limit(
+    open_desk: Callable[..., Any], done: list[str]
+) -> None:
+    """Where its reading has to wait, the subscriber hears of the change later."""
+    limits = {"rate_limits": {"read": 40}}
+    desk = await open_desk(mcp={"watch_seconds": 0.1}, access=limits)
+    async with (
+        Client(build(desk), mode="auto") as client,
+        client.listen(resource_subscriptions=["acme://doors"]) as stream,
+    ):
+        for _ in range(45):
+            await client.call_tool("door_look", {})
+        await asyncio.sleep(0.3)
+        done.append("open x")
+        async with asyncio.timeout(8):
+            assert (await anext(aiter(stream))).uri == "acme://doors"
+
+
 async def test_lists_do_not_change_while_it_runs(desk: Desk, agent: Agent) -> None:
     """And it does not say they would: a plugin installed meanwhile is served after a restart."""
     async with agent(desk) as client:

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 MOST_WATCHED = 100
 """Resources of one caller; beyond them the one watched longest is let go, as its session may be long gone."""
+_PASSING = ("RATE_LIMIT_EXCEEDED", "STORE_UNAVAILABLE")
+"""Why a resource cannot be read now, and can be later."""
 Key = tuple[str, str]
 """Who watches (a session, or a stream), and the URI."""
 
@@ -125,10 +127,17 @@ class Subscriptions:
                     if mark != one.mark:
                         one.mark = mark
                         await one.tell()
-                except Exception:  # not to be read any more, or nobody there to be told
+                except Exception as error:  # not to be read any more, or nobody there to be told
+                    if isinstance(error, MCPError) and _passes(error):
+                        continue
                     log.debug("the subscription to %s ends", one.uri, exc_info=True)
                     self._watched.pop(key, None)
 
     async def _mark(self, caller: Principal, uri: str) -> str:
         found = await self._documents.read(caller, uri)
         return hashlib.sha256(found.model_dump_json().encode()).hexdigest()
+
+
+def _passes(error: MCPError) -> bool:
+    data = error.data if isinstance(error.data, dict) else {}
+    return data.get("error", {}).get("code") in _PASSING
