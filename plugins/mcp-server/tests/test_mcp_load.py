@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from msp_core.v1 import Effect, Surface, Toolkit
+from msp_mcp_server import http as http_front
 from msp_mcp_server.desk import Desk
 from msp_mcp_server.http import serve
 
@@ -257,3 +258,28 @@ async def test_a_caller_that_goes_is_no_crash(desk: Desk, caplog: pytest.LogCapt
         writer.transport.abort()
         assert (await Caller(http, url, text).tool("door_look", {}))[0] == ""
         assert [one for one in caplog.records if one.levelname == "ERROR"] == []
+
+
+async def test_a_caller_leaves_room_for_the_sessions_of_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that begins them without end is told to stop; those that end make room again."""
+    monkeypatch.setattr(http_front, "MOST_SESSIONS_OF_ONE", 3)
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}}
+    begin = {"jsonrpc": "2.0", "id": 1, "method": "initialize"}
+    begin["params"] = {**params, "clientInfo": {"name": "t", "version": "1"}}
+    async with served(desk) as (http, url):
+        greedy, other = [await key_of(desk.toolkit, name) for name in ("greedy", "other")]
+
+        async def begun(key: str) -> Any:
+            headers = {"x-api-key": key, "accept": "application/json, text/event-stream"}
+            return await http.post(url, json=begin, headers=headers)
+
+        answers = [await begun(greedy) for _ in range(5)]
+        assert [one.status_code for one in answers] == [200, 200, 200, 429, 429]
+        assert answers[-1].json()["error"]["code"] == "RATE_LIMIT_EXCEEDED"
+        assert (await begun(other)).status_code == 200
+        assert (await Caller(http, url, greedy).tool("door_look", {}))[0] == ""
+        session = {"mcp-session-id": answers[0].headers["mcp-session-id"], "x-api-key": greedy}
+        assert (await http.delete(url, headers=session)).status_code == 200
+        assert (await begun(greedy)).status_code == 200

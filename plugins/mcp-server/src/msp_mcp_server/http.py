@@ -3,12 +3,16 @@
 import ipaddress
 import json
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache, partial
 from typing import Any
 
 import uvicorn
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.middleware.bearer_auth import (
+    AuthenticatedUser,
+    AuthorizationContext,
+    authorization_context,
+)
 from mcp.server.auth.provider import AccessToken
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import ClientDisconnect
@@ -17,16 +21,23 @@ from msp_core.v1 import ConfigError, Keys, MspError, Principal, UnknownPlugin
 from msp_mcp_server.connections import Connection
 from msp_mcp_server.desk import Desk
 from msp_mcp_server.server import build
+from msp_mcp_server.talk import FIRST_MODERN
 from msp_mcp_server.waiting import AGAIN, PRINCIPAL
 
 log = logging.getLogger(__name__)
 
 PATH = "/mcp"
 LARGEST_BODY = 2 * 1024 * 1024
+MOST_SESSIONS_OF_ONE = 1_000
+"""Open sessions of the handshake era of one caller, so that it leaves room for others: the SDK keeps 10,000."""
 _KEY_HEADERS = (b"authorization", b"x-api-key")
 _UNKNOWN = (
     "A valid key is needed.",
     "Send Authorization: Bearer KEY; make one with: msp-toolkit key create NAME",
+)
+_CROWDED = (
+    "This key has too many sessions open.",
+    "End them (DELETE) or go on in one of them; those nobody uses end after 30 minutes.",
 )
 _CLOSED = ("Keys cannot be looked up now.", "Try again later; the server's log says why.")
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -44,13 +55,17 @@ async def serve(desk: Desk, host: str, port: int, *, started: Callable[[str], No
     needs_key = keys is not None and await keys.any()
     if not is_loopback(host):
         _require_safe(desk, host, needs_key=needs_key)
-    app = build(desk).streamable_http_app(
+    server = build(desk)
+    app = server.streamable_http_app(
         streamable_http_path=PATH,
         host=host,
         transport_security=_security(desk, host),
         max_request_body_size=LARGEST_BODY,
     )
-    front = Front(app, desk, keys, local=is_loopback(host))
+    manager = server.session_manager
+    front = Front(
+        app, desk, keys, local=is_loopback(host), owners=lambda: manager._session_owners.values()
+    )
     config = uvicorn.Config(
         front,
         host=host,
@@ -62,8 +77,7 @@ async def serve(desk: Desk, host: str, port: int, *, started: Callable[[str], No
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    server = Announcing(config, started)
-    await server.serve()
+    await Announcing(config, started).serve()
 
 
 class Announcing(uvicorn.Server):
@@ -94,12 +108,22 @@ class Announcing(uvicorn.Server):
 class Front:
     """Finds out who calls before anything else looks at the request."""
 
-    def __init__(self, app: App, desk: Desk, keys: Keys | None, *, local: bool) -> None:
+    def __init__(
+        self,
+        app: App,
+        desk: Desk,
+        keys: Keys | None,
+        *,
+        local: bool,
+        owners: Callable[[], Iterable[AuthorizationContext]],
+    ) -> None:
         self._app = app
         self._desk = desk
         self._keys = keys
         self._local = local
         """Whether nobody but this machine can call: only then may somebody without a key be its user."""
+        self._owners = owners
+        """Gives whose session each open one is; the SDK has no public way to ask."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 to a wrong key, and to none where keys are in use; pass everything else on."""
@@ -122,11 +146,18 @@ class Front:
             await _plainly(send, 401, _error("AUTHENTICATION_FAILED", *_UNKNOWN), [challenge])
             return
         scope[PRINCIPAL], scope[AGAIN] = principal, again
-        scope["user"] = _owner(principal.actor.id)
+        scope["user"] = user = _owner(principal.actor.id)
+        if _begins_session(scope) and self._has_many(user):
+            await _plainly(send, 429, _error("RATE_LIMIT_EXCEEDED", *_CROWDED))
+            return
         try:
             await self._app(scope, receive, send)
         except ClientDisconnect:
             log.info("%s went before its request was whole", principal.actor.id)
+
+    def _has_many(self, user: AuthenticatedUser) -> bool:
+        mine = authorization_context(user)
+        return sum(one == mine for one in self._owners()) >= MOST_SESSIONS_OF_ONE
 
     async def _principal(self, headers: dict[str, str]) -> Principal | None:
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -142,6 +173,12 @@ class Front:
 def _owner(actor: str) -> AuthenticatedUser:
     """Return a caller as the SDK knows one: a session answers to nobody but who began it."""
     return AuthenticatedUser(AccessToken(token="", client_id=actor, scopes=[]))
+
+
+def _begins_session(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    version = headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+    return b"mcp-session-id" not in headers and version < FIRST_MODERN
 
 
 def is_loopback(host: str) -> bool:
