@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -324,6 +324,29 @@ async def test_a_key_that_is_sent_twice_is_none(workspace: Path, serve: Callable
             assert once.status_code == 200
             twice = [*ACCEPT.items(), (name, "Bearer msp_a_b"), (name, value)]
             assert (await http.post(url, json=PING, headers=twice)).status_code == 401
+
+
+@pytest.mark.slow
+async def test_a_call_that_ends_with_the_server_is_no_crash(
+    workspace: Path, outside_path: Path, era: str
+) -> None:
+    """A server that is told to stop waits a little, ends the calls that still run, and has no traceback to show."""
+    process, url = start(workspace, outside_path, "--port", "0")
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(Client(url, mode=era))
+        async with anyio.create_task_group() as group:
+
+            async def wait() -> None:
+                with suppress(Exception):
+                    await client.call_tool("door_wait", {"seconds": 60})
+
+            group.start_soon(wait)
+            await anyio.sleep(1)
+            process.terminate()
+            _, said = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=20))
+            group.cancel_scope.cancel()
+    assert process.returncode == 0
+    assert "Traceback" not in said
 
 
 def test_the_port_is_taken_from_the_variable(workspace: Path, outside_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Serve agents over Streamable HTTP: this machine only, unless keys and names of hosts are configured."""
 
+import asyncio
 import ipaddress
 import json
 import logging
@@ -154,6 +155,9 @@ class Front:
             await self._app(scope, receive, send)
         except ClientDisconnect:
             log.info("%s went before its request was whole", principal.actor.id)
+        except asyncio.CancelledError:
+            # By nobody but uvicorn, for which it would be a crash: the server stops, and has waited long enough
+            log.warning("a request of %s ends with the server", principal.actor.id)
 
     def _has_many(self, user: AuthenticatedUser) -> bool:
         mine = authorization_context(user)
