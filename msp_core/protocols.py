@@ -247,6 +247,8 @@ class Guard(Protocol):
     async def authorise(self, call: Call) -> Grant | None:
         """Let the call pass, within the limits returned (None: as asked), or raise PermissionDenied, ApprovalRequired
         or RateLimited.
+
+        It is asked, as for a dry run, also of calls that can only be refused, so that it can count them.
         """
         ...
 
