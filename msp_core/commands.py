@@ -112,10 +112,15 @@ def _option(one: Parameter, spelling: Spelling, number: int, toolkit: Toolkit) -
 
 
 def _text(one: Parameter) -> str:
-    default = one.default
-    if one.required or default is None or default in ("", (), False) or default == {}:
-        return one.doc
-    return f"{one.doc}  [default: {plain(default)}]".strip()
+    default, least, most = one.default, one.param.least, one.param.most
+    said = [one.doc]
+    if least is not None and most is not None:
+        said.append(f"[{least} to {most}]")
+    elif least is not None or most is not None:
+        said.append(f"[at most {most}]" if least is None else f"[at least {least}]")
+    if not (one.required or default is None or default in ("", (), False) or default == {}):
+        said.append(f"[default: {plain(default)}]")
+    return "  ".join(filter(None, said))
 
 
 def _flag(*declared: str, help: str, hidden: bool = False) -> TyperOption:

@@ -91,7 +91,8 @@ class Param(Data):
     `arg` makes it a positional argument; `cli` replaces the flag made from its name; `mcp` renames it in the MCP
     schema; `choices` is a list or the name of a registry (`checks`, `adapters`, `tools`); `required_on` lists
     surfaces that demand it although Python has a default; `all_flag` makes the command line ask for a value or `--all`
-    (a READ tool means all where neither is given); `selects` marks an option that chooses in place of `--all`.
+    (a READ tool means all where neither is given); `selects` marks an option that chooses in place of `--all`;
+    `least` and `most` are the bounds of a number.
     """
 
     arg: bool = False
@@ -101,6 +102,8 @@ class Param(Data):
     required_on: tuple[Surface, ...] = ()
     all_flag: bool = False
     selects: bool = False
+    least: int | None = None
+    most: int | None = None
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -4,7 +4,7 @@ import collections.abc
 import inspect
 import re
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import lru_cache
@@ -169,6 +169,7 @@ def structured(
             problems.extend(map(str, error.problems))
             continue
         _check_choice(one, values[one.name], registry)
+        problems.extend(f"{name}: {wrong}" for wrong in _beyond(one.param, values[one.name]))
     problems.extend(
         f"{name}: missing"
         for name, one in declared.items()
@@ -193,6 +194,16 @@ def _check_choice(one: Parameter, value: Any, registry: "Registry") -> None:
     for item in value if one.many else (value,):
         if str(item) not in known:
             raise unknown_id(one.param.choices, str(item), registry)
+
+
+def _beyond(param: Param, value: Any) -> Iterable[str]:
+    """Say what is wrong with a number outside its bounds."""
+    if value is None:
+        return
+    if param.least is not None and value < param.least:
+        yield f"expected at least {param.least}, got {value}"
+    if param.most is not None and value > param.most:
+        yield f"expected at most {param.most}, got {value}"
 
 
 def choices(one: Parameter, registry: "Registry") -> tuple[str, ...]:
@@ -256,6 +267,10 @@ def input_schema(
         known = choices(one, registry) if one.param.choices else ()
         if known:
             (schema["items"] if one.many else schema)["enum"] = list(known)
+        if one.param.least is not None:
+            schema["minimum"] = one.param.least
+        if one.param.most is not None:
+            schema["maximum"] = one.param.most
         if one.doc:
             schema["description"] = one.doc
         if one.required or surface in one.param.required_on:

@@ -54,7 +54,7 @@ async def echo(
     client: Annotated[str | None, Doc("Whose."), Param(arg=True, all_flag=True)] = None,
     *,
     tier: Annotated[Tier | None, Doc("Service level."), Param(selects=True)] = None,
-    number: int = 5,
+    number: Annotated[int, Param(least=-9, most=99)] = 5,
     ratio: float | None = None,
     since: datetime | None = None,
     span: timedelta | None = None,
@@ -296,7 +296,7 @@ def test_help_shows_texts_defaults_and_the_example(shell: Shell) -> None:
     code, out, _ = shell("echo", "--help")
     assert code == 0
     for text in (
-        "Say what came in.", "With a second paragraph.", "Service level.", "[default: 5]",
+        "Say what came in.", "With a second paragraph.", "Service level.", "[-9 to 99]  [default: 5]",
         "DURATION", "KEY=VALUE", "--flag / --no-flag", "Example: msp-toolkit double echo acme",
         "|".join(Tier),
     ):  # fmt: skip

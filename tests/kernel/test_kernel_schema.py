@@ -8,20 +8,24 @@ from typing import Annotated, Any, NewType
 
 import pytest
 from attrs import field, frozen
+from hypothesis import given
+from hypothesis import strategies as st
 
 from msp_core.errors import InvalidParameters, PluginError, UnknownPlugin
 from msp_core.registry import Registry
 from msp_core.schema import (
     choices,
+    input_schema,
     json_schema,
     object_schema,
     parameters,
     row_type,
+    structured,
     unknown_id,
 )
 from msp_core.secrets import SecretRef
 from msp_core.structure import Unstructurable, structure
-from msp_core.v1 import Client, Context, Doc, Listing, Param, Spelling, Surface, Tier
+from msp_core.v1 import Client, Context, Doc, Listing, Param, Spelling, Surface, Tier, Tool
 
 ClientId = NewType("ClientId", str)
 
@@ -235,3 +239,44 @@ def test_an_unknown_id_comes_with_the_nearest_and_the_installed() -> None:
     assert error.message == "'blu' is not one of red, blue."
     assert error.suggestion == "Did you mean 'blue'?"
     assert unknown_id(("red", "blue"), "xyz", registry).suggestion == ""  # type: ignore[attr-defined]
+
+
+async def bounded(
+    ctx: Context,
+    *,
+    days: Annotated[int, Param(least=1, most=7)] = 3,
+    share: Annotated[float | None, Param(least=0)] = None,
+    depth: Annotated[int, Param(most=2)] = 0,
+) -> None:
+    """Take numbers within bounds."""
+
+
+BOUNDED = Tool(name="double.bounded", run=f"{__name__}:bounded", summary="Bounded")
+
+
+@given(st.integers(-3, 12), st.floats(-1, 1), st.integers(-3, 4))
+def test_bounds_are_enforced_as_published(days: int, share: float, depth: int) -> None:
+    """A number is taken where the schema takes it, and only there; the error says the bound."""
+    registry = Registry()
+    properties = input_schema(bounded, registry, Surface.MCP)["properties"]
+    given_ = {"days": days, "share": share, "depth": depth}
+    wrong = [
+        name
+        for name, value in given_.items()
+        if not properties[name].get("minimum", value)
+        <= value
+        <= properties[name].get("maximum", value)
+    ]
+    if not wrong:
+        assert structured(BOUNDED, bounded, given_, registry, Surface.MCP) == given_
+        return
+    with pytest.raises(InvalidParameters) as caught:
+        structured(BOUNDED, bounded, given_, registry, Surface.MCP)
+    said = caught.value.details["problems"]
+    assert [line.partition(":")[0] for line in said] == wrong
+    assert all("expected at" in line for line in said)
+
+
+def test_no_number_is_within_any_bounds() -> None:
+    """None where it is allowed is left alone."""
+    assert structured(BOUNDED, bounded, {"share": None}, Registry()) == {"share": None}

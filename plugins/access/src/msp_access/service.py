@@ -7,7 +7,7 @@ from msp_access import chain, journal, plans
 from msp_access.api import AuditRow, JournalEntry, JournalState, Plan, PlanState, Proof
 from msp_access.settings import AccessSettings
 from msp_access.tables import AuditTable, ChangeTable, PlanTable
-from msp_core.v1 import Context, InvalidParameters, Listing, PermissionDenied, Surface, Toolkit
+from msp_core.v1 import Context, Listing, PermissionDenied, Surface, Toolkit
 from msp_store.api import Store, Tx
 
 
@@ -37,7 +37,6 @@ class AccessRecords:
     ) -> Listing[AuditRow]:
         """Return rows of the trail."""
         _require_everything(ctx)
-        _require_positive(limit)
         query = AuditTable.select().where(AuditTable.seq > (after or 0))
         for column, value in (
             (AuditTable.actor, actor),
@@ -97,7 +96,6 @@ class AccessRecords:
     ) -> Listing[JournalEntry]:
         """Return the journal, newest first."""
         _require_everything(ctx)
-        _require_positive(limit)
         query = ChangeTable.select()
         if state is not None:
             query = query.where(ChangeTable.state == state)
@@ -127,8 +125,3 @@ def _require_everything(ctx: Context) -> None:
             f"{ctx.actor.id} may see certain clients only, and these records are of all of them",
             suggestion="Ask somebody whose access is not limited to certain clients.",
         )
-
-
-def _require_positive(limit: int | None) -> None:
-    if limit is not None and limit < 1:
-        raise InvalidParameters("limit must be 1 or more", suggestion="Leave it out to see all.")

@@ -16,7 +16,7 @@ from msp_access.api import Access, AuditRow, JournalEntry, JournalState, Plan, P
 from msp_core.v1 import Context, Display, Doc, InvalidParameters, Listing, Param, moment
 
 PlanId = Annotated[str, Doc("The plan's id, as `approval list` shows it."), Param(arg=True)]
-Limit = Annotated[int, Doc("At most so many, the newest.")]
+Limit = Annotated[int, Doc("At most so many, the newest."), Param(least=1)]
 _PAGE = 2_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

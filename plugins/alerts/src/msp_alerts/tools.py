@@ -12,7 +12,6 @@ from msp_core.v1 import (
     AlertState,
     Context,
     Doc,
-    InvalidParameters,
     Listing,
     Param,
     Severity,
@@ -46,15 +45,13 @@ async def list_alerts(
         AlertState | None, Doc("Only in this state; without it all that are not resolved.")
     ] = None,
     all: Annotated[bool, Doc("Resolved ones as well.")] = False,
-    limit: Annotated[int, Doc("Alerts shown at most.")] = 200,
+    limit: Annotated[int, Doc("Alerts shown at most."), Param(least=1, most=10_000)] = 200,
 ) -> Listing[AlertEntry]:
     """List what is wrong now, worst and newest first.
 
     An acknowledgement that has expired counts as open again. `stale` marks a problem that the last sweep could not look
     at: it may be over, or worse.
     """
-    if not 1 <= limit <= 10_000:
-        raise InvalidParameters("The limit is 1 to 10000.")
     client_id = None
     if client is not None:
         client_id = (await (await ctx.get(Clients)).get(ctx, client, include_deleted=True)).id

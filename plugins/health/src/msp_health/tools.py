@@ -87,15 +87,13 @@ async def history(
     ctx: Context,
     client: Annotated[str, Doc("The client's id or exact name."), Param(arg=True, mcp="client_id")],
     *,
-    days: Annotated[int, Doc("Days to look back.")] = 7,
+    days: Annotated[int, Doc("Days to look back."), Param(least=1, most=3660)] = 7,
     device: Annotated[str | None, Doc("Only this device, by name or id.")] = None,
     check: Annotated[str | None, Doc("Only this check."), Param(choices="checks")] = None,
     problems: Annotated[bool, Doc("Only results that are not OK.")] = False,
-    limit: Annotated[int, Doc("Results shown at most.")] = 100,
+    limit: Annotated[int, Doc("Results shown at most."), Param(least=1, most=100_000)] = 100,
 ) -> History:
     """Show what the health checks of a client found over time, newest first."""
-    if not 1 <= days <= 3660 or not 1 <= limit <= 100_000:
-        raise InvalidParameters("Days are 1 to 3660, the limit is 1 to 100000.")
     found = await (await ctx.get(Clients)).get(ctx, client)
     health = await ctx.get(Health)
     now = ctx.now()
