@@ -38,7 +38,7 @@ def served(workspace: Path, fixtures_path: Path) -> Iterator[str]:
     )
     yield url
     process.terminate()
-    process.communicate(timeout=15)
+    process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("revision", sorted(REQUIRED))

@@ -107,7 +107,7 @@ def pipe(workspace: Path, outside_path: Path) -> Iterator[Callable[[], Any]]:
     yield make
     for process in started_:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         for stream in (process.stdin, process.stdout, process.stderr):
             with suppress(BrokenPipeError):
                 stream.close()
@@ -338,7 +338,7 @@ async def test_killed_in_the_middle_of_a_sweep(workspace: Path, pipe: Callable[[
         while time.monotonic() < until and not in_the_middle(workspace):
             pass
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
         hits += in_the_middle(workspace)
         if hits == 3:
             break

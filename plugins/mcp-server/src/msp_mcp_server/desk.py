@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import math
+import time
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Protocol
@@ -11,9 +13,11 @@ from zoneinfo import ZoneInfo
 from attrs import evolve
 
 from msp_core.v1 import (
+    Actor,
     ApprovalRequired,
     Approvals,
     Asks,
+    AuthenticationFailed,
     Call,
     Context,
     Effect,
@@ -56,6 +60,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_UNKNOWN = 100
 _MOST_CALLERS = 1000
+_AWAY_EVERY_S = 60.0
+_NOBODY = Actor(id="nobody", kind="nobody")
 _HIDDEN = "Something in it looks like a secret and is not shown here: say no unless you know it. "
 LONGEST_LEARNING_S = 10.0
 """Then calls are served all the same: a keyring may wait for its owner to unlock it."""
@@ -84,6 +90,7 @@ class Desk:
         self.catalog = Catalog(toolkit, self.settings.page)
         self._zone = ZoneInfo(toolkit.config.general.timezone)
         self._admitted: dict[Principal, Principal] = {}
+        self._turned_away: dict[tuple[str, str], float] = {}
         self._learning: asyncio.Task[None] | None = None
 
     def local(self) -> Principal:
@@ -162,33 +169,62 @@ class Desk:
         Raise RateLimited where they did so, or called anything else that reads, too often.
         """
         await self.learn()
-        ctx = self.context(caller)
+        call = self._refused(caller, safe(name)[:LONGEST_UNKNOWN])
         guard = await self.toolkit.guard()
-        if guard is not None:
-            call = Call(
-                tool=safe(name)[:LONGEST_UNKNOWN],
-                effect=Effect.READ,
-                surface=ctx.surface,
-                actor=ctx.actor,
-                scope=ctx.scope,
-                correlation_id=ctx.correlation_id,
-                started_at=ctx.now(),
-                dry_run=False,
-            )
-            error: MspError = NotFound(call.tool)
-            try:
+        error: MspError = NotFound(call.tool)
+        try:
+            if guard is not None:
                 await guard.authorise(call)
-            except RateLimited as limited:
-                error = limited
-            except PermissionDenied:
-                pass  # it is none of theirs, as far as that can be said of what does not exist
-            outcome = Outcome(status="refused", duration_ms=0, error_code=error.code)
-            try:
-                await guard.record(call, outcome)
-            except MspError as failure:
-                log.error("a refused call could not be noted: %s", failure.message)
-            if isinstance(error, RateLimited):
-                raise error
+        except RateLimited as limited:
+            error = limited
+        except PermissionDenied:
+            pass  # it is none of theirs, as far as that can be said of what does not exist
+        await self._note(call, error.code)
+        if isinstance(error, RateLimited):
+            raise error
+
+    async def turned_away(self, address: str, key_id: str) -> None:
+        """Note in the audit trail that somebody came without a valid key, from where, and with the id of which.
+
+        Once in a minute for each of them: nobody who may do nothing shall fill the trail. The log has every time.
+        """
+        now, who = time.monotonic(), (address, key_id)
+        if now - self._turned_away.get(who, -math.inf) < _AWAY_EVERY_S:
+            return
+        if len(self._turned_away) >= _MOST_CALLERS:
+            self._turned_away.clear()
+        self._turned_away[who] = now
+        said = {"address": address, "key_id": key_id} if key_id else {"address": address}
+        call = self._refused(
+            Principal(actor=_NOBODY, scope=Scope(), read_only=True), "mcp.serve", said
+        )
+        await self._note(call, AuthenticationFailed.code)
+
+    def _refused(
+        self, caller: Principal, name: str, arguments: Mapping[str, Any] | None = None
+    ) -> Call:
+        """Return what is noted of a call that never becomes one."""
+        ctx = self.context(caller)
+        return Call(
+            tool=name,
+            effect=Effect.READ,
+            surface=ctx.surface,
+            actor=ctx.actor,
+            scope=ctx.scope,
+            correlation_id=ctx.correlation_id,
+            started_at=ctx.now(),
+            dry_run=False,
+            arguments=arguments or {},
+        )
+
+    async def _note(self, call: Call, code: str) -> None:
+        guard = await self.toolkit.guard()
+        if guard is None:
+            return
+        try:
+            await guard.record(call, Outcome(status="refused", duration_ms=0, error_code=code))
+        except MspError as failure:
+            log.error("a refused call could not be noted: %s", failure.message)
 
     async def _call(
         self,

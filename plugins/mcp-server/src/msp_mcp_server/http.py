@@ -4,7 +4,8 @@ import asyncio
 import ipaddress
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import lru_cache, partial
 from typing import Any
 
@@ -32,6 +33,7 @@ LARGEST_BODY = 2 * 1024 * 1024
 MOST_SESSIONS_OF_ONE = 1_000
 """Open sessions of the handshake era of one caller, so that it leaves room for others: the SDK keeps 10,000."""
 _KEY_HEADERS = (b"authorization", b"x-api-key")
+_KEY = re.compile(r"\bmsp_([2-9a-z]{8})_")
 _UNKNOWN = (
     "A valid key is needed.",
     "Send Authorization: Bearer KEY; make one with: msp-toolkit key create NAME",
@@ -134,7 +136,8 @@ class Front:
         if scope["path"] == "/healthz":
             await _plainly(send, 200, {"status": "ok"})
             return
-        again = partial(self._principal, _headers(scope))
+        headers = _headers(scope)
+        again = partial(self._principal, headers)
         try:
             principal = await again()
         except MspError as error:
@@ -142,7 +145,9 @@ class Front:
             await _plainly(send, 503, _error(error.code, *_CLOSED))
             return
         if principal is None:
-            log.warning("a request from %s has no valid key", (scope.get("client") or ["?"])[0])
+            address = (scope.get("client") or ["?"])[0]
+            log.warning("a request from %s has no valid key", address)
+            await self._desk.turned_away(address, _key_id(headers))
             challenge = (b"www-authenticate", b'Bearer realm="msp-toolkit"')
             await _plainly(send, 401, _error("AUTHENTICATION_FAILED", *_UNKNOWN), [challenge])
             return
@@ -238,6 +243,12 @@ def _headers(scope: Scope) -> dict[str, str]:
             # What was sent twice is no key: a proxy before us may have looked at the other one
             found[known] = "" if known in found else value.decode("latin-1")
     return found
+
+
+def _key_id(headers: Mapping[str, str]) -> str:
+    """Return the id in what was sent as a key, which is no secret; nothing of anything else, which may be one."""
+    found = _KEY.search(" ".join(headers.values()))
+    return found[1] if found else ""
 
 
 def _error(code: str, message: str, suggestion: str) -> dict[str, Any]:

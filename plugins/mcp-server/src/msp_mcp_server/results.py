@@ -14,6 +14,7 @@ from msp_core.v1 import (
     MspError,
     Planned,
     Proposal,
+    VendorError,
     mask_data,
     plain,
     render,
@@ -51,9 +52,11 @@ class Reply:
 
 
 def refusal(error: MspError) -> Reply:
-    """Return an error in the shape every surface gives."""
+    """Return an error in the shape every surface gives; a vendor's may repeat its words."""
     data = {"error": cleaned(mask_data(plain(error.as_dict())))}
-    return Reply(text=json.dumps(data, ensure_ascii=False, separators=(",", ":")), failure=error)
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    untrusted = ("error",) if isinstance(error, VendorError) else ()
+    return Reply(text=text, untrusted=untrusted, failure=error)
 
 
 def page_reply(
