@@ -10,11 +10,12 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
+from msp_core.data import Data
 from msp_core.status import Severity
 
 
-@frozen(kw_only=True)
-class CpuFacts:
+@frozen(kw_only=True, eq=False, repr=False)
+class CpuFacts(Data):
     """Processor use. Percentages are of all logical processors together, 0 to 100."""
 
     fact_id: ClassVar[str] = "cpu"
@@ -24,8 +25,8 @@ class CpuFacts:
     logical_cpus: int | None = None
 
 
-@frozen(kw_only=True)
-class MemoryFacts:
+@frozen(kw_only=True, eq=False, repr=False)
+class MemoryFacts(Data):
     """Memory. `available_bytes` is what programs can still get without swapping."""
 
     fact_id: ClassVar[str] = "memory"
@@ -42,8 +43,8 @@ class MemoryFacts:
         return 100.0 * (1 - self.available_bytes / self.total_bytes)
 
 
-@frozen(kw_only=True)
-class Volume:
+@frozen(kw_only=True, eq=False, repr=False)
+class Volume(Data):
     """One mounted file system or drive letter."""
 
     mount: str
@@ -55,8 +56,8 @@ class Volume:
     read_only: bool | None = None
 
 
-@frozen(kw_only=True)
-class DiskFacts:
+@frozen(kw_only=True, eq=False, repr=False)
+class DiskFacts(Data):
     """The fixed volumes of a device (no removable or pseudo file systems)."""
 
     fact_id: ClassVar[str] = "disk"
@@ -85,8 +86,8 @@ class ServiceStart(StrEnum):
     UNKNOWN = "unknown"
 
 
-@frozen(kw_only=True)
-class ServiceFact:
+@frozen(kw_only=True, eq=False, repr=False)
+class ServiceFact(Data):
     """One service of a device. `name` is the short system name."""
 
     name: str
@@ -95,8 +96,8 @@ class ServiceFact:
     display_name: str = ""
 
 
-@frozen(kw_only=True)
-class ServiceFacts:
+@frozen(kw_only=True, eq=False, repr=False)
+class ServiceFacts(Data):
     """Services of a device. `complete` is False where only the requested services were asked for."""
 
     fact_id: ClassVar[str] = "services"
@@ -104,8 +105,8 @@ class ServiceFacts:
     complete: bool = True
 
 
-@frozen(kw_only=True)
-class ConnectivityFacts:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConnectivityFacts(Data):
     """Whether the console's agent on the device answers, and when it last did."""
 
     fact_id: ClassVar[str] = "connectivity"
@@ -123,8 +124,8 @@ class ProbeKind(StrEnum):
     TLS = "tls"
 
 
-@frozen(kw_only=True)
-class ProbeResult:
+@frozen(kw_only=True, eq=False, repr=False)
+class ProbeResult(Data):
     """What one network probe saw. `error` is empty when the probe got its answer."""
 
     kind: ProbeKind
@@ -137,8 +138,8 @@ class ProbeResult:
     error: str = ""
 
 
-@frozen(kw_only=True)
-class ProbeFacts:
+@frozen(kw_only=True, eq=False, repr=False)
+class ProbeFacts(Data):
     """Results of the network probes that were asked for, in the order of the requests."""
 
     fact_id: ClassVar[str] = "probes"
@@ -158,8 +159,8 @@ class ConditionKind(StrEnum):
     OTHER = "other"
 
 
-@frozen(kw_only=True)
-class VendorCondition:
+@frozen(kw_only=True, eq=False, repr=False)
+class VendorCondition(Data):
     """One triggered condition of a vendor's monitor. `severity` is None where the vendor says nothing."""
 
     kind: ConditionKind
@@ -168,8 +169,8 @@ class VendorCondition:
     since: datetime | None = None
 
 
-@frozen(kw_only=True)
-class ConditionFacts:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConditionFacts(Data):
     """The vendor's own judgement: triggered conditions, and which kinds are known to be monitored at all.
 
     A quiet vendor says OK only about a kind in `monitored`; about any other kind it says nothing.
@@ -192,16 +193,16 @@ Fact = (
 """The kernel's own fact kinds; plugins may add others, so code that handles facts takes `object`."""
 
 
-@frozen
-class ServiceRequest:
+@frozen(eq=False, repr=False)
+class ServiceRequest(Data):
     """Ask a service source about these services only (short system names)."""
 
     names: tuple[str, ...]
     fact_id: ClassVar[str] = ServiceFacts.fact_id
 
 
-@frozen(kw_only=True)
-class ProbeRequest:
+@frozen(kw_only=True, eq=False, repr=False)
+class ProbeRequest(Data):
     """Ask for one network probe. `target` is a host, `host:port`, a URL or a name to resolve, by kind."""
 
     kind: ProbeKind
@@ -216,8 +217,8 @@ class ProbeRequest:
 FactRequest = ServiceRequest | ProbeRequest
 
 
-@frozen(kw_only=True)
-class Observation:
+@frozen(kw_only=True, eq=False, repr=False)
+class Observation(Data):
     """A fact about one device, with where it comes from and how old it is.
 
     `observed_at` is None where the vendor does not say when it measured. `vantage` says from where a live
@@ -231,8 +232,8 @@ class Observation:
     vantage: str = "vendor"
 
 
-@frozen(kw_only=True)
-class Missing:
+@frozen(kw_only=True, eq=False, repr=False)
+class Missing(Data):
     """A fact that a source was asked for and could not give about one device, with the reason for people."""
 
     device_id: str

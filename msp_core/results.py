@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 
 from attrs import field, frozen
 
+from msp_core.data import Data
 from msp_core.display import Column, Display
 from msp_core.status import AlertState, Severity, Status, as_status
 
 
-@frozen
-class Metric:
+@frozen(eq=False, repr=False)
+class Metric(Data):
     """One number behind a verdict, with the limits it was held against; also the Nagios performance datum."""
 
     name: str
@@ -22,8 +23,8 @@ class Metric:
     critical: float | None = None
 
 
-@frozen
-class Verdict:
+@frozen(eq=False, repr=False)
+class Verdict(Data):
     """What a check says about the facts it was given."""
 
     status: Status
@@ -33,8 +34,8 @@ class Verdict:
     """JSON data a later evaluation or a report may need (for example the state of each volume)."""
 
 
-@frozen(kw_only=True)
-class CheckResult:
+@frozen(kw_only=True, eq=False, repr=False)
+class CheckResult(Data):
     """One recorded row: what one planned check on one device said, and from where it knew.
 
     `status` also takes other tools' words (`healthy`). `hard` is False while a problem has not yet been seen in
@@ -79,8 +80,8 @@ class CheckResult:
         return self.check
 
 
-@frozen(kw_only=True)
-class Alert:
+@frozen(kw_only=True, eq=False, repr=False)
+class Alert(Data):
     """A problem somebody should know about. One open alert per `key`."""
 
     DISPLAY: ClassVar[Display] = Display(

@@ -5,21 +5,22 @@ from typing import ClassVar
 
 from attrs import frozen
 
+from msp_core.data import Data
 from msp_core.display import Display
 from msp_core.model import DeviceKind, OsFamily
 from msp_core.status import Severity
 
 
-@frozen(kw_only=True)
-class VendorClient:
+@frozen(kw_only=True, eq=False, repr=False)
+class VendorClient(Data):
     """A client as one console knows it (organisation, company, site group)."""
 
     external_id: str
     name: str
 
 
-@frozen(kw_only=True)
-class VendorSite:
+@frozen(kw_only=True, eq=False, repr=False)
+class VendorSite(Data):
     """A site or location as one console knows it."""
 
     external_id: str
@@ -27,8 +28,8 @@ class VendorSite:
     name: str
 
 
-@frozen(kw_only=True)
-class VendorDevice:
+@frozen(kw_only=True, eq=False, repr=False)
+class VendorDevice(Data):
     """A device as one console knows it; every id is the console's own, as text."""
 
     external_id: str
@@ -46,8 +47,8 @@ class VendorDevice:
     last_seen: datetime | None = None
 
 
-@frozen(kw_only=True)
-class VendorAlert:
+@frozen(kw_only=True, eq=False, repr=False)
+class VendorAlert(Data):
     """An alert as one console knows it. `severity` is None where the vendor says nothing."""
 
     external_id: str
@@ -58,8 +59,8 @@ class VendorAlert:
     opened_at: datetime | None = None
 
 
-@frozen
-class Quarantined:
+@frozen(eq=False, repr=False)
+class Quarantined(Data):
     """One item of a vendor's answer that could not be read; the rest of the page was kept."""
 
     what: str
@@ -67,8 +68,8 @@ class Quarantined:
     external_id: str | None = None
 
 
-@frozen(kw_only=True)
-class Command:
+@frozen(kw_only=True, eq=False, repr=False)
+class Command(Data):
     """A command line to run on a device. `effect_free` marks a fixed read-only probe."""
 
     line: str
@@ -77,8 +78,8 @@ class Command:
     """`cmd`, `powershell`, `sh` or empty for the platform's usual one."""
 
 
-@frozen(kw_only=True)
-class CommandResult:
+@frozen(kw_only=True, eq=False, repr=False)
+class CommandResult(Data):
     """What a remote command did, in the same shape through every transport.
 
     `exit_code` and `stderr` are None where the transport does not report them. `timed_out` means the command may
@@ -110,8 +111,8 @@ class CommandResult:
         return self.stdout + (self.stderr or "")
 
 
-@frozen(kw_only=True)
-class DeploymentResult:
+@frozen(kw_only=True, eq=False, repr=False)
+class DeploymentResult(Data):
     """What an agent deployment came to: an installer to run, or an installation that was started."""
 
     target: str

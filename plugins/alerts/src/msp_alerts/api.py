@@ -14,6 +14,7 @@ from msp_core.v1 import (
     AlertState,
     Column,
     Context,
+    Data,
     Display,
     Listing,
     Severity,
@@ -27,8 +28,8 @@ STALE = "the last sweep could not look; it may be over, or worse"
 """What people are told wherever an alert is called stale."""
 
 
-@frozen(kw_only=True)
-class AlertEntry:
+@frozen(kw_only=True, eq=False, repr=False)
+class AlertEntry(Data):
     """An alert with what people decided and what is known about its freshness."""
 
     alert: Alert

@@ -74,8 +74,8 @@ class KnowsHealth(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class ClientFilter:
+@frozen(kw_only=True, eq=False, repr=False)
+class ClientFilter(Data):
     """Which clients a list shall hold: None and empty mean all. `search` is part of a name, whatever its case."""
 
     tier: Tier | None = None

@@ -24,6 +24,7 @@ from msp_core.v1 import (
     CheckResult,
     Column,
     Context,
+    Data,
     Display,
     Listing,
     Period,
@@ -65,8 +66,8 @@ def missing_note(device_ids: Sequence[str]) -> str:
     )
 
 
-@frozen(kw_only=True)
-class Counts:
+@frozen(kw_only=True, eq=False, repr=False)
+class Counts(Data):
     """How many checks ended how."""
 
     ok: int = 0
@@ -110,8 +111,8 @@ def nagios_line(exit_code: int, text: str, counts: Counts) -> str:
     return f"{word}: {text.replace('|', '/')} | {perfdata}"
 
 
-@frozen(kw_only=True)
-class Concern:
+@frozen(kw_only=True, eq=False, repr=False)
+class Concern(Data):
     """One thing that is not right, or one reason why something is not known (`check` names all it stands for then).
 
     `devices` counts the devices the same reason was given for; `device` names the only one, or says how many.
@@ -131,8 +132,8 @@ class Concern:
         return self.status.value if self.hard else f"{self.status.value} (new)"
 
 
-@frozen(kw_only=True)
-class SourceNote:
+@frozen(kw_only=True, eq=False, repr=False)
+class SourceNote(Data):
     """What a source of facts came to in this run; `problem` is empty when it answered as it should."""
 
     instance: str
@@ -143,8 +144,8 @@ class SourceNote:
     problem: str = ""
 
 
-@frozen(kw_only=True)
-class HealthRun:
+@frozen(kw_only=True, eq=False, repr=False)
+class HealthRun(Data):
     """What a sweep found, how complete it is, and what stood in its way."""
 
     run_id: str
@@ -219,8 +220,8 @@ class HealthRun:
     )
 
 
-@frozen(kw_only=True)
-class ClientStatusSummary:
+@frozen(kw_only=True, eq=False, repr=False)
+class ClientStatusSummary(Data):
     """The last known status of one client: the newest result of every device and check."""
 
     client_id: str
@@ -244,8 +245,8 @@ class ClientStatusSummary:
         return tuple(sorted(wrong, key=lambda r: (-r.status.rank, r.device_id, r.check)))
 
 
-@frozen(kw_only=True)
-class DailySummary:
+@frozen(kw_only=True, eq=False, repr=False)
+class DailySummary(Data):
     """One day (UTC) of one device and check, kept when the single results are gone."""
 
     client_id: str
@@ -267,8 +268,8 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-@frozen(kw_only=True)
-class CheckInfo:
+@frozen(kw_only=True, eq=False, repr=False)
+class CheckInfo(Data):
     """An installed check and the limits that hold, for one client or in general."""
 
     id: str
@@ -305,8 +306,8 @@ class CheckInfo:
     )
 
 
-@frozen(kw_only=True)
-class HealthCheckConfig:
+@frozen(kw_only=True, eq=False, repr=False)
+class HealthCheckConfig(Data):
     """A client's own health settings; None leaves a setting as it is.
 
     `thresholds` maps `<check>.<limit>` or `<check>_percent` to a value; a value of None removes it.

@@ -7,13 +7,13 @@ from typing import Any
 from attrs import field, frozen
 
 from msp_clients.api import Clients
-from msp_core.v1 import Client, Context, Listing, NotFound, Tier
+from msp_core.v1 import Client, Context, Data, Listing, NotFound, Tier
 
 _SHOWN = 20
 
 
-@frozen(kw_only=True)
-class Selection:
+@frozen(kw_only=True, eq=False, repr=False)
+class Selection(Data):
     """What is asked for: which clients, which checks, with which limits."""
 
     clients: tuple[Client, ...]

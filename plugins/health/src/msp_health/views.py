@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from msp_core.v1 import CheckResult, Column, Display, Status, unless_zero
+from msp_core.v1 import CheckResult, Column, Data, Display, Status, unless_zero
 from msp_health.api import Counts, nagios_line
 
 
-@frozen(kw_only=True)
-class StatusLine:
+@frozen(kw_only=True, eq=False, repr=False)
+class StatusLine(Data):
     """One line of a status table: a client or a device."""
 
     name: str
@@ -20,8 +20,8 @@ class StatusLine:
     message: str = ""
 
 
-@frozen(kw_only=True)
-class HealthStatus:
+@frozen(kw_only=True, eq=False, repr=False)
+class HealthStatus(Data):
     """The last known status of some clients, or of the devices of one."""
 
     lines: tuple[StatusLine, ...]
@@ -65,8 +65,8 @@ class HealthStatus:
     )
 
 
-@frozen(kw_only=True)
-class History:
+@frozen(kw_only=True, eq=False, repr=False)
+class History(Data):
     """Recorded results of one client, newest first."""
 
     client_id: str

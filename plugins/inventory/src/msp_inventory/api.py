@@ -13,6 +13,7 @@ from attrs import frozen
 from msp_core.v1 import (
     Column,
     Context,
+    Data,
     Device,
     DeviceKind,
     Display,
@@ -28,8 +29,8 @@ from msp_inventory.kinds import LinkKind as LinkKind
 FORGOTTEN = "inventory.forgotten"
 
 
-@frozen(kw_only=True)
-class Link:
+@frozen(kw_only=True, eq=False, repr=False)
+class Link(Data):
     """The id one console gives to one of our clients, sites or devices."""
 
     instance: str
@@ -43,16 +44,16 @@ class Link:
     """Devices that may be the same machine; a person decides with `device link`."""
 
 
-@frozen(kw_only=True)
-class DeviceLinks:
+@frozen(kw_only=True, eq=False, repr=False)
+class DeviceLinks(Data):
     """A device and its id in every console that lists it now."""
 
     device: Device
     links: Mapping[str, str]
 
 
-@frozen(kw_only=True)
-class Unmatched:
+@frozen(kw_only=True, eq=False, repr=False)
+class Unmatched(Data):
     """A console's client that is linked to none of ours; its devices were left out."""
 
     instance: str
@@ -61,8 +62,8 @@ class Unmatched:
     devices: int
 
 
-@frozen(kw_only=True)
-class Doubt:
+@frozen(kw_only=True, eq=False, repr=False)
+class Doubt(Data):
     """A console's device that may be one we know; it was kept apart until a person decides."""
 
     instance: str
@@ -71,8 +72,8 @@ class Doubt:
     maybe: tuple[str, ...]
 
 
-@frozen(kw_only=True)
-class InstanceSync:
+@frozen(kw_only=True, eq=False, repr=False)
+class InstanceSync(Data):
     """What the sync of one instance came to. Counts are of rows really written; `error` is empty on success."""
 
     instance: str
@@ -100,8 +101,8 @@ class InstanceSync:
         return self.error or ("done" if self.complete else "incomplete")
 
 
-@frozen(kw_only=True)
-class SyncReport:
+@frozen(kw_only=True, eq=False, repr=False)
+class SyncReport(Data):
     """What a sync of one or more instances came to."""
 
     instances: tuple[InstanceSync, ...]

@@ -12,6 +12,7 @@ from msp_core.v1 import (
     Command,
     CommandResult,
     Context,
+    Data,
     DeploymentResult,
     DeploysAgents,
     Device,
@@ -39,8 +40,8 @@ class Platform(StrEnum):
     MACOS = "macos"
 
 
-@frozen(kw_only=True)
-class Executed:
+@frozen(kw_only=True, eq=False, repr=False)
+class Executed(Data):
     """What a command did on a device, in the same shape through every transport."""
 
     device_id: str
@@ -74,8 +75,8 @@ class Executed:
     DISPLAY: ClassVar[Display] = Display(summary=lambda done: done.say(), verbatim=True)
 
 
-@frozen(kw_only=True)
-class Deployed:
+@frozen(kw_only=True, eq=False, repr=False)
+class Deployed(Data):
     """What an agent deployment came to."""
 
     client_id: str

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from msp_core.v1 import (
     Context,
+    Data,
     Device,
     DeviceKind,
     Display,
@@ -26,8 +27,8 @@ InstanceName = Annotated[str, Doc("The adapter's name in the configuration."), P
 ExternalId = Annotated[str, Doc("The id as the console shows it."), Param(arg=True)]
 
 
-@frozen(kw_only=True)
-class DeviceDetails:
+@frozen(kw_only=True, eq=False, repr=False)
+class DeviceDetails(Data):
     """One device and its links."""
 
     device: Device
@@ -64,8 +65,8 @@ class DeviceDetails:
     DISPLAY: ClassVar[Display] = Display(summary=lambda found: found.say())
 
 
-@frozen(kw_only=True)
-class Linked:
+@frozen(kw_only=True, eq=False, repr=False)
+class Linked(Data):
     """A link somebody made."""
 
     link: Link
@@ -79,8 +80,8 @@ class Linked:
     )
 
 
-@frozen(kw_only=True)
-class Added:
+@frozen(kw_only=True, eq=False, repr=False)
+class Added(Data):
     """A device somebody added."""
 
     device: Device
@@ -95,8 +96,8 @@ class Added:
     )
 
 
-@frozen(kw_only=True)
-class Forgotten:
+@frozen(kw_only=True, eq=False, repr=False)
+class Forgotten(Data):
     """A device somebody is done with, as it was."""
 
     device: Device

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from msp_core.v1 import (
+    Data,
     Effect,
     McpPrompt,
     McpResource,
@@ -56,8 +57,8 @@ _PLAN: dict[str, Any] = {
 }
 
 
-@frozen(kw_only=True)
-class Offered:
+@frozen(kw_only=True, eq=False, repr=False)
+class Offered(Data):
     """A tool as agents see it. `rows` tells whether it returns a list, which is then given in pages."""
 
     name: str
@@ -88,8 +89,8 @@ class Offered:
         return {"readOnlyHint": False, "destructiveHint": self.tool.effect is Effect.DESTROY}
 
 
-@frozen(kw_only=True)
-class LeftOut:
+@frozen(kw_only=True, eq=False, repr=False)
+class LeftOut(Data):
     """A tool that agents do not see, and why."""
 
     tool: str

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from msp_core.v1 import InvalidParameters, Listing
+from msp_core.v1 import Data, InvalidParameters, Listing
 from msp_mcp_server.catalog import LARGEST_PAGE, SHORT_LIST, Offered
 from msp_mcp_server.hygiene import safe
 
@@ -16,8 +16,8 @@ _OWN = ("limit", "cursor", "fields")
 _WRONG_LIMIT = f"limit: expected a whole number from 1 to {LARGEST_PAGE}"
 
 
-@frozen(kw_only=True)
-class Page:
+@frozen(kw_only=True, eq=False, repr=False)
+class Page(Data):
     """What of a list was asked for. `arguments` are those of the tool itself."""
 
     start: int

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from msp_core.v1 import (
+    Data,
     Format,
     Listing,
     McpResult,
@@ -34,8 +35,8 @@ from msp_mcp_server.rows import compact, items_of, lines_of
 LONGEST_TEXT = 25_000
 
 
-@frozen(kw_only=True)
-class Reply:
+@frozen(kw_only=True, eq=False, repr=False)
+class Reply(Data):
     """What a call answers with. An error has no data, so that no client holds it against the output schema."""
 
     text: str

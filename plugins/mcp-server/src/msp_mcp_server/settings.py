@@ -4,11 +4,11 @@ from typing import Annotated
 
 from attrs import field, frozen, validators
 
-from msp_core.v1 import Doc
+from msp_core.v1 import Data, Doc
 
 
-@frozen(kw_only=True)
-class McpSettings:
+@frozen(kw_only=True, eq=False, repr=False)
+class McpSettings(Data):
     """How the toolkit is served to agents. What they may do is in the section `access`."""
 
     read_only: Annotated[bool, Doc("Agents only read; checks run without being recorded.")] = False

@@ -15,6 +15,7 @@ from msp_core.v1 import (
     Column,
     ConfigError,
     Context,
+    Data,
     Display,
     Doc,
     InvalidParameters,
@@ -45,8 +46,8 @@ _FILES = {
 }
 
 
-@frozen(kw_only=True)
-class ClientConfig:
+@frozen(kw_only=True, eq=False, repr=False)
+class ClientConfig(Data):
     """The JSON that makes an MCP client start this server, and the file it belongs in."""
 
     client: McpClient
@@ -58,8 +59,8 @@ class ClientConfig:
     )
 
 
-@frozen(kw_only=True)
-class ToolCost:
+@frozen(kw_only=True, eq=False, repr=False)
+class ToolCost(Data):
     """A tool as agents see it, and what its description costs them; tokens are estimated on the high side."""
 
     name: str
@@ -101,6 +102,8 @@ async def serve(
     from msp_mcp_server.desk import Desk
     from msp_mcp_server.stopping import until_told_to_stop
 
+    # Pydantic, which the SDK is made with, else reads the metadata of every distribution there is at each start
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     _set_log_level(ctx)
     desk = Desk(ctx.toolkit)
     desk.settings = evolve(desk.settings, read_only=desk.settings.read_only or read_only)

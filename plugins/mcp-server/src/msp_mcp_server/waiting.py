@@ -12,7 +12,7 @@ import mcp_types as types
 from attrs import frozen
 from mcp.shared.exceptions import MCPError
 
-from msp_core.v1 import Principal
+from msp_core.v1 import Data, Principal
 from msp_mcp_server.desk import Desk
 from msp_mcp_server.talk import FIRST_MODERN, Request, Talk
 
@@ -28,8 +28,8 @@ MOST_WAITING_OF_ONE = 50
 _MOST_SESSIONS = 10_000
 
 
-@frozen
-class Identity:
+@frozen(eq=False, repr=False)
+class Identity(Data):
     """Whose call it is, and which: another caller, tool or argument has no part in it."""
 
     actor: str
