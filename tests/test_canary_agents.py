@@ -56,7 +56,7 @@ def started(shop: Workshop, *words: str) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.terminate()
-            shop.printed.append((f"mcp {words} stdout", process.communicate(timeout=20)[0]))
+            shop.printed.append((f"mcp {words} stdout", process.communicate(timeout=60)[0]))
 
 
 @contextmanager

@@ -113,7 +113,7 @@ async def ask(vendor: Any, target: str) -> tuple[int, bytes]:
 
     def get() -> tuple[int, bytes]:
         try:
-            with urllib.request.urlopen(f"{vendor.url}{target}", timeout=5) as answer:
+            with urllib.request.urlopen(f"{vendor.url}{target}", timeout=30) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()

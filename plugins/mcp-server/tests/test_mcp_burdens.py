@@ -50,7 +50,7 @@ def url(workspace: Path, outside_path: Path) -> Iterator[str]:
     lines = iter(process.stderr.readline, "")
     yield next(found[1] for line in lines if (found := re.search(r"Serving MCP on (\S+)", line)))
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
 
 @pytest.fixture(params=["stdio", "http"])

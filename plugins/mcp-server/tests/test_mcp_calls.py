@@ -338,10 +338,10 @@ async def test_a_store_of_secrets_that_hangs_holds_up_no_call_for_ever(
     """A keyring may wait for its owner; calls wait for it only so long."""
     unlocked = threading.Event()
     monkeypatch.setattr("msp_mcp_server.desk.LONGEST_LEARNING_S", 0.05)
-    monkeypatch.setattr(desk.toolkit.secrets, "learn", lambda _config: unlocked.wait(30))
+    monkeypatch.setattr(desk.toolkit.secrets, "learn", lambda _config: unlocked.wait(60))
     try:
         async with agent(desk) as client:
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 result = await client.call_tool("client_list", {})
         assert not result.is_error
     finally:

@@ -351,7 +351,7 @@ async def test_a_call_that_ends_with_the_server_is_no_crash(
             group.start_soon(wait)
             await anyio.sleep(1)
             process.terminate()
-            _, said = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=20))
+            _, said = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=60))
             group.cancel_scope.cancel()
     assert process.returncode == 0
     assert "Traceback" not in said
