@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -283,3 +284,22 @@ async def test_a_caller_leaves_room_for_the_sessions_of_others(
         session = {"mcp-session-id": answers[0].headers["mcp-session-id"], "x-api-key": greedy}
         assert (await http.delete(url, headers=session)).status_code == 200
         assert (await begun(greedy)).status_code == 200
+
+
+async def test_who_may_nothing_cannot_fill_the_trail(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many keys and addresses come, a minute has so many rows; the next one begins anew."""
+    now = 1000.0
+    monkeypatch.setattr("msp_mcp_server.desk.time", SimpleNamespace(monotonic=lambda: now))
+
+    async def noted() -> int:
+        return int((await desk.toolkit.call("audit.list", {"actor": "nobody"})).total)
+
+    for number in range(200):
+        await desk.turned_away("127.0.0.1", f"{number:08}")
+        await desk.turned_away("127.0.0.1", "00000000")
+    assert await noted() == 60
+    now += 60
+    await desk.turned_away("127.0.0.1", "00000000")
+    assert await noted() == 61

@@ -60,7 +60,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_UNKNOWN = 100
 _MOST_CALLERS = 1000
-_AWAY_EVERY_S = 60.0
+_AWAY_S = 60
 _NOBODY = Actor(id="nobody", kind="nobody")
 _HIDDEN = "Something in it looks like a secret and is not shown here: say no unless you know it. "
 LONGEST_LEARNING_S = 10.0
@@ -90,7 +90,8 @@ class Desk:
         self.catalog = Catalog(toolkit, self.settings.page)
         self._zone = ZoneInfo(toolkit.config.general.timezone)
         self._admitted: dict[Principal, Principal] = {}
-        self._turned_away: dict[tuple[str, str], float] = {}
+        self._turned_away: set[tuple[str, str]] = set()
+        self._away_since = -math.inf
         self._learning: asyncio.Task[None] | None = None
 
     def local(self) -> Principal:
@@ -186,14 +187,16 @@ class Desk:
     async def turned_away(self, address: str, key_id: str) -> None:
         """Note in the audit trail that somebody came without a valid key, from where, and with the id of which.
 
-        Once in a minute for each of them: nobody who may do nothing shall fill the trail. The log has every time.
+        Once in a minute for each of them, and not more of them than that has seconds: the ids are whatever somebody
+        sends who may do nothing, and shall not fill the trail. The log has every time.
         """
         now, who = time.monotonic(), (address, key_id)
-        if now - self._turned_away.get(who, -math.inf) < _AWAY_EVERY_S:
-            return
-        if len(self._turned_away) >= _MOST_CALLERS:
+        if now - self._away_since >= _AWAY_S:
             self._turned_away.clear()
-        self._turned_away[who] = now
+            self._away_since = now
+        if who in self._turned_away or len(self._turned_away) >= _AWAY_S:
+            return
+        self._turned_away.add(who)
         said = {"address": address, "key_id": key_id} if key_id else {"address": address}
         call = self._refused(
             Principal(actor=_NOBODY, scope=Scope(), read_only=True), "mcp.serve", said
