@@ -17,17 +17,17 @@ class MspError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, suggestion: str = "", **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.suggestion = suggestion
+        self.message = typed(message)
+        self.suggestion = typed(suggestion)
+        super().__init__(self.message)
         self.details: dict[str, Any] = details
 
     def as_dict(self) -> Mapping[str, Any]:
         """Return the shape every surface shows: `{"code", "message", "details": {..., "suggestion"}}`."""
         details = dict(self.details)
         if self.suggestion:
-            details["suggestion"] = typed(self.suggestion)
-        return {"code": self.code, "message": typed(self.message), "details": details}
+            details["suggestion"] = self.suggestion
+        return {"code": self.code, "message": self.message, "details": details}
 
 
 class InvalidParameters(MspError):

@@ -70,10 +70,10 @@ class ProgressBar:
 
 def say_error(error: MspError, stream: TextIO) -> None:
     """Say what failed, why, what to do next, and the code."""
-    message = clean(mask(typed(error.message)), keep_lines=True)
+    message = clean(mask(error.message), keep_lines=True)
     stream.write(_marked("Error", f"{message} [{error.code}]", "1;31", stream))
     if error.suggestion:
-        stream.write(f"  {clean(mask(typed(error.suggestion)), keep_lines=True)}\n")
+        stream.write(f"  {clean(mask(error.suggestion), keep_lines=True)}\n")
     plan = error.details.get("plan")
     if plan:
         stream.write(f"  Plan: {clean(str(plan))}\n")

@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar
 
 import attrs
 
-from msp_core.program import typed
 from msp_core.secrets import Secret, SecretRef, variable
 from msp_core.terminal import ask
 from msp_core.v1 import (
@@ -271,8 +270,7 @@ async def probe(ctx: Context, instance: str) -> Tried:
     except MspError as error:
         away = isinstance(error, VendorUnavailable | RateLimited | TimedOut)
         status = Status.UNKNOWN if away else Status.CRITICAL
-        said, fix = typed(error.message), typed(error.suggestion)
-        return Tried(adapter=instance, status=status, message=said, fix=fix)
+        return Tried(adapter=instance, status=status, message=error.message, fix=error.suggestion)
     except TimeoutError:
         return Tried(
             adapter=instance,
