@@ -78,7 +78,7 @@ def _layers(
 
 def _aligned(column: Sequence[str]) -> int:
     """Return the width of the widest cell but of those that stick out."""
-    return max(wide for cell in column if (wide := _width(cell)) <= _ALIGNED)
+    return max((wide for cell in column if (wide := _width(cell)) <= _ALIGNED), default=0)
 
 
 def _least(column: Sequence[str], readable: int) -> int:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msp_core.model import Client, Tier
+from msp_core.layout import table
 from msp_core.output import Format, clean, render
 from msp_core.secrets import MASK, Secret, SecretRef, mask, mask_data
 from msp_core.status import Status
@@ -424,3 +425,9 @@ def test_an_ordered_enum_is_said_by_its_name_in_every_format(format: Format) -> 
     assert "3" not in text
     if format in {Format.JSON, Format.JSONL, Format.YAML, Format.CSV}:
         assert "change" in text
+
+
+def test_a_column_that_is_long_throughout_is_shown() -> None:
+    """In a pipe it sticks out, its heading as well."""
+    shown = table(["t" * 70], [["x" * 80]], colour=False, width=None)
+    assert shown.splitlines() == ["T" * 70, "x" * 80]
