@@ -14,8 +14,8 @@ from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msp_core.model import Client, Tier
 from msp_core.layout import table
+from msp_core.model import Client, Tier
 from msp_core.output import Format, clean, render
 from msp_core.secrets import MASK, Secret, SecretRef, mask, mask_data
 from msp_core.status import Status
